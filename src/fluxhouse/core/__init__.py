@@ -1,0 +1,1 @@
+"""Accounts, credits and jobs: nouns own a table, verbs own a transaction."""

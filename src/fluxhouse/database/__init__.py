@@ -1,0 +1,1 @@
+"""Connection, transaction and migrations; knows no table."""

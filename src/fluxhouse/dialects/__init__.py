@@ -1,0 +1,1 @@
+"""One HTTP accent per file or folder; each translates, none decides."""

@@ -1,0 +1,1 @@
+"""The native accent: PixelDojo's contract and everything it lacks."""

@@ -1,0 +1,1 @@
+"""FLUX on our own device; knows no account, no job, no HTTP."""

@@ -1,0 +1,1 @@
+"""The vocabulary every room shares, pure: request, image, sizes, backend protocol, errors."""

@@ -1,0 +1,235 @@
+"""Every way in which a request can end badly, as one tree.
+
+PlatformError                       code, message
+  RequestRejected                   400  field
+    InvalidParameter                     the value is not allowed; says what is
+    UnsupportedParameter                 the contract knows it, this installation cannot do it yet
+    InputImageRefused                    an input picture could not be fetched, read or accepted
+    PromptRefused                        moderation refused the prompt
+  AccessDenied                      401
+    InvalidKey                           missing, unknown, expired or revoked
+    KeyNotAllowed                   403  lacks the scope or the model
+    AccountSuspended                403
+  InsufficientCredits               402  required_micro, available_micro
+    SpendCapReached                 402  this key's own cap
+  RateLimited                       429  retry_after_seconds
+  NotFound                          404  field
+    UnknownModel
+    UnknownJob
+    UnknownFile
+  Gone                              410  the output has expired or was deleted
+  Conflict                          409
+    JobAlreadyEnded
+    IdempotencyInFlight
+    IdempotencyMismatch             422
+  ModelUnavailable                  503  no backend serves it now
+  GenerationFailed                       ends a job, free of charge; retryable
+    EngineDied                           the engine process ended while the job was on the device
+    EngineCrashed                        this job ended the engine twice
+    AttemptsExhausted                    every attempt was ended by the death of a process
+    JobExpired                           not started before `expiresAt`
+    OutOfMemory
+    WeightsUnavailable
+
+The numbers are the native dialect's; no class carries one, because each dialect answers the same event with its own
+code and body. The docstring of a class is its default message.
+"""
+
+
+class PlatformError(Exception):
+    """The platform could not do what was asked."""
+
+    code = "server_error"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip()
+        self.field = field
+        super().__init__(self.message)
+
+
+class RequestRejected(PlatformError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+
+
+class InvalidParameter(RequestRejected):
+    """A parameter has a value that is not allowed."""
+
+    code = "invalid_parameter"
+
+
+class UnsupportedParameter(RequestRejected):
+    """This installation cannot do what the parameter asks for."""
+
+    code = "unsupported_parameter"
+
+
+class InputImageRefused(RequestRejected):
+    """The input image could not be used."""
+
+    code = "invalid_image"
+
+
+class PromptRefused(RequestRejected):
+    """The prompt was refused by moderation."""
+
+    code = "prompt_refused"
+
+
+class AccessDenied(PlatformError):
+    """Access denied."""
+
+    code = "access_denied"
+
+
+class InvalidKey(AccessDenied):
+    """The API key is missing, unknown, expired or revoked."""
+
+    code = "invalid_api_key"
+
+
+class KeyNotAllowed(AccessDenied):
+    """This API key may not do that."""
+
+    code = "key_not_allowed"
+
+
+class AccountSuspended(AccessDenied):
+    """This account is suspended."""
+
+    code = "account_suspended"
+
+
+class InsufficientCredits(PlatformError):
+    """Not enough credits for this request."""
+
+    code = "insufficient_credits"
+
+    def __init__(
+        self, message: str | None = None, *, required_micro: int = 0, available_micro: int = 0, field: str | None = None
+    ) -> None:
+        super().__init__(message, field=field)
+        self.required_micro = required_micro
+        self.available_micro = available_micro
+
+
+class SpendCapReached(InsufficientCredits):
+    """This API key has reached its spend cap."""
+
+    code = "spend_cap_reached"
+
+
+class RateLimited(PlatformError):
+    """Too many requests; retry later."""
+
+    code = "rate_limited"
+
+    def __init__(self, message: str | None = None, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotFound(PlatformError):
+    """Not found."""
+
+    code = "not_found"
+
+
+class UnknownModel(NotFound):
+    """There is no such model."""
+
+    code = "model_not_found"
+
+
+class UnknownJob(NotFound):
+    """There is no such job."""
+
+    code = "job_not_found"
+
+
+class UnknownFile(NotFound):
+    """There is no such file."""
+
+    code = "file_not_found"
+
+
+class Gone(PlatformError):
+    """The output has expired or was deleted."""
+
+    code = "output_expired"
+
+
+class Conflict(PlatformError):
+    """The request conflicts with the present state."""
+
+    code = "conflict"
+
+
+class JobAlreadyEnded(Conflict):
+    """The job has already ended."""
+
+    code = "job_already_ended"
+
+
+class IdempotencyInFlight(Conflict):
+    """A request with this idempotency key has not been committed yet; retry shortly."""
+
+    code = "idempotency_in_flight"
+
+
+class IdempotencyMismatch(Conflict):
+    """This idempotency key was used with another request."""
+
+    code = "idempotency_mismatch"
+
+
+class ModelUnavailable(PlatformError):
+    """No backend of this installation serves the model now."""
+
+    code = "model_unavailable"
+
+
+class GenerationFailed(PlatformError):
+    """The images could not be made."""
+
+    code = "generation_failed"
+    retryable = True
+
+
+class EngineDied(GenerationFailed):
+    """The engine process ended while the job was on the device."""
+
+    code = "engine_died"
+
+
+class EngineCrashed(GenerationFailed):
+    """This job ended the engine twice and was not tried again."""
+
+    code = "engine_crashed"
+    retryable = False
+
+
+class AttemptsExhausted(GenerationFailed):
+    """Every attempt at this job was ended by the death of a process."""
+
+    code = "attempts_exhausted"
+
+
+class JobExpired(GenerationFailed):
+    """The job was not started before it expired."""
+
+    code = "expired"
+
+
+class OutOfMemory(GenerationFailed):
+    """The device has not enough memory for this request."""
+
+    code = "out_of_memory"
+    retryable = False
+
+
+class WeightsUnavailable(GenerationFailed):
+    """The weights of the model could not be loaded."""
+
+    code = "weights_unavailable"

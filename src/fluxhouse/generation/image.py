@@ -1,0 +1,46 @@
+"""What goes in and what comes out: input images with their sizes, made images with their bytes, delivered images with their keys."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class InputImage:
+    """An accepted input picture, checked and kept: `key` names its bytes in storage."""
+
+    key: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeImage:
+    """One finished picture as a backend yields it: an encoded file and what is known of it."""
+
+    index: int
+    content: bytes
+    content_type: str
+    width: int
+    height: int
+    seed: int
+    nsfw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredImage:
+    """One finished picture whose bytes are durable under `key`."""
+
+    index: int
+    key: str
+    content_type: str
+    width: int
+    height: int
+    seed: int
+    size_bytes: int
+    nsfw: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready mapping; `DeliveredImage(**mapping)` restores it."""
+        return asdict(self)

@@ -1,0 +1,1 @@
+"""Image bytes, where they live, and the safe fetching of what callers point at."""

@@ -1,0 +1,1 @@
+"""Claims jobs, has them made, hands them over."""
