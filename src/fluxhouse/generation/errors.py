@@ -23,6 +23,7 @@ PlatformError                       code, message
     IdempotencyInFlight
     IdempotencyMismatch             422
   ModelUnavailable                  503  no backend serves it now
+  StorageUnavailable                503  the store is full, read-only or out of reach
   GenerationFailed                       ends a job, free of charge; retryable
     EngineDied                           the engine process ended while the job was on the device
     EngineCrashed                        this job ended the engine twice
@@ -188,6 +189,12 @@ class ModelUnavailable(PlatformError):
     """No backend of this installation serves the model now."""
 
     code = "model_unavailable"
+
+
+class StorageUnavailable(PlatformError):
+    """Files cannot be kept or read now."""
+
+    code = "storage_unavailable"
 
 
 class GenerationFailed(PlatformError):

@@ -1,0 +1,124 @@
+"""Pictures that callers send: what is accepted, checked before it is decoded, and made clean."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import io
+import re
+import struct
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+from PIL import Image, ImageOps
+
+from fluxhouse.generation.errors import InputImageRefused
+
+MAX_BYTES = 20 * 1000 * 1000
+MAX_PIXELS = 25 * 1000 * 1000
+MAX_SIDE = 16_383  # pixels; the longest side that WebP can have
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+
+_ALLOWED = "JPEG, PNG, WebP or GIF pictures of at most 20 MB and 25 megapixels are allowed"
+_DATA_URI = re.compile(r"data:image/(?:png|jpe?g|webp|gif);base64,", re.IGNORECASE)
+_LONGEST_PREFIX = 32  # characters
+
+# A decoder holds a whole picture: two at a time bound the memory, and leave the other threads to files.
+_DECODERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="decode-image")
+
+# What Pillow's readers raise on damaged or hostile files.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    Warning,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
+
+
+async def accept(content: bytes, field: str) -> tuple[bytes, int, int]:
+    """A picture sent as parameter `field`, as a PNG without metadata, and its width and height in pixels.
+
+    The PNG is 8-bit RGB, turned upright where EXIF says so, transparency laid on white; of several frames the first.
+    Raises InputImageRefused, naming `field` and what is allowed.
+    """
+    if len(content) > MAX_BYTES:
+        raise refused(field, "is too large")
+    return await asyncio.get_running_loop().run_in_executor(_DECODERS, _accept, content, field)
+
+
+def from_data_uri(uri: str, field: str) -> bytes:
+    """The bytes of a `data:image/png;base64,...` URI (or jpeg, webp, gif); raises InputImageRefused."""
+    match = _DATA_URI.match(uri[:_LONGEST_PREFIX])
+    if match is None:
+        raise refused(field, "is not a data URI such as data:image/png;base64,...")
+    return from_base64(uri[match.end() :], field)
+
+
+def from_base64(text: str, field: str) -> bytes:
+    """The bytes of strict base64 text: standard alphabet, padded, no line breaks; raises InputImageRefused."""
+    if len(text) > (MAX_BYTES + 2) // 3 * 4:
+        raise refused(field, "is too large")
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise refused(field, "is not valid base64") from None
+
+
+def refused(field: str, reason: str) -> InputImageRefused:
+    """The error for a picture in parameter `field` that `reason` speaks against."""
+    return InputImageRefused(f"{field} {reason}; {_ALLOWED}.", field=field)
+
+
+def _accept(content: bytes, field: str) -> tuple[bytes, int, int]:
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            _check_size(image.size, field)
+            image.load()
+            clean = _rgb(ImageOps.exif_transpose(image))
+    except InputImageRefused:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise refused(field, "has too many pixels") from None
+    except _DAMAGED:
+        raise refused(field, "is not a complete picture in an allowed format") from None
+    return _png(clean), clean.width, clean.height
+
+
+def _check_size(size: tuple[int, int], field: str) -> None:
+    """Refuse by the size the file's header gives, before anything is decoded."""
+    width, height = size
+    if width < 1 or height < 1:
+        raise refused(field, "has no pixels")
+    if width * height > MAX_PIXELS or max(size) > MAX_SIDE:
+        raise refused(field, f"has too many pixels ({width} x {height})")
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    """The picture's 8-bit RGB pixels alone."""
+    if image.mode.startswith("I"):
+        # 16 bits a pixel: a plain conversion would clip, not scale.
+        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGB", image.size, "white")
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    return image.convert("RGB")
+
+
+def _png(image: Image.Image) -> bytes:
+    image.info.clear()  # colour profile, text and EXIF would be written again
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()
