@@ -1,4 +1,4 @@
-"""What goes in and what comes out: input images with their sizes, made images with their bytes, delivered images with their keys."""
+"""Pictures on their way: accepted as an input, made by a backend, delivered to storage."""
 
 from __future__ import annotations
 

@@ -1,0 +1,66 @@
+"""The feed: word of changes and steps to whoever waits in this process; a hint, never the truth."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fluxhouse.generation.backend import Preview, StepDone
+
+_BACKLOG = 256  # hints a slow reader may lag behind before it loses the oldest
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The job's row has changed; read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReady:
+    """Image `index` is durable under `key`."""
+
+    index: int
+    key: str
+
+
+Hint = StateChanged | StepDone | Preview | ImageReady
+
+
+class Feed:
+    """Passes hints about jobs on to their subscribers; remembers each running job's newest step."""
+
+    def __init__(self) -> None:
+        self._readers: dict[str, set[asyncio.Queue[Hint]]] = defaultdict(set)
+        self._steps: dict[str, StepDone] = {}
+
+    def publish(self, job_id: str, hint: Hint) -> None:
+        """Pass a hint on; never blocks, a reader that lags loses its oldest hint."""
+        if isinstance(hint, StepDone):
+            self._steps[job_id] = hint
+        for reader in self._readers.get(job_id, ()):
+            if reader.full():
+                reader.get_nowait()
+            reader.put_nowait(hint)
+
+    def forget(self, job_id: str) -> None:
+        """The job runs no more: drop its newest step."""
+        self._steps.pop(job_id, None)
+
+    def step(self, job_id: str) -> StepDone | None:
+        """The newest step of a running job, if one has ended."""
+        return self._steps.get(job_id)
+
+    @contextmanager
+    def subscribe(self, job_id: str) -> Iterator[asyncio.Queue[Hint]]:
+        """A queue of the hints about a job from now on. Subscribe first, then read the row: no change is missed."""
+        reader: asyncio.Queue[Hint] = asyncio.Queue(_BACKLOG)
+        self._readers[job_id].add(reader)
+        try:
+            yield reader
+        finally:
+            self._readers[job_id].discard(reader)
+            if not self._readers[job_id]:
+                del self._readers[job_id]

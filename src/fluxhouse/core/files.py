@@ -1,0 +1,93 @@
+"""Uploaded files: input pictures that an account has handed in and may name by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, delete, insert, select
+
+from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.generation.errors import UnknownFile
+
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("content_type", String(100), nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Index("ix_files_expires_at", "expires_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded picture; `key` names its bytes in storage."""
+
+    id: str
+    account_id: str
+    key: str
+    content_type: str
+    width: int
+    height: int
+    size_bytes: int
+    created_at: datetime
+    expires_at: datetime
+
+
+def add(connection: Connection, file: File) -> None:
+    """Note an uploaded file whose bytes are durable."""
+    connection.execute(
+        insert(files).values(
+            id=file.id,
+            account_id=file.account_id,
+            key=file.key,
+            content_type=file.content_type,
+            width=file.width,
+            height=file.height,
+            size_bytes=file.size_bytes,
+            created_at=file.created_at,
+            expires_at=file.expires_at,
+        )
+    )
+
+
+def owned(connection: Connection, file_id: str, account_id: str) -> File:
+    """The account's own file; raises `UnknownFile`."""
+    mine = (files.c.id == file_id) & (files.c.account_id == account_id)
+    row = connection.execute(select(files).where(mine)).one_or_none()
+    if row is None:
+        raise UnknownFile
+    return _from_row(row)
+
+
+def outdated(connection: Connection, now: datetime, limit: int) -> list[File]:
+    """Files past their expiry."""
+    due = select(files).where(files.c.expires_at <= now).order_by(files.c.expires_at).limit(limit)
+    return [_from_row(row) for row in connection.execute(due)]
+
+
+def remove(connection: Connection, file_id: str) -> None:
+    """Forget a file."""
+    connection.execute(delete(files).where(files.c.id == file_id))
+
+
+def _from_row(row: Row[Any]) -> File:
+    return File(
+        id=row.id,
+        account_id=row.account_id,
+        key=row.key,
+        content_type=row.content_type,
+        width=row.width,
+        height=row.height,
+        size_bytes=row.size_bytes,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+    )

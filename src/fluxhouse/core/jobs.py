@@ -1,0 +1,268 @@
+"""Jobs: the life of a request from its submit to its one terminal state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.generation.errors import GenerationFailed, UnknownJob
+from fluxhouse.generation.image import DeliveredImage
+from fluxhouse.generation.request import GenerationRequest
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last three are terminal: nothing leaves them."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        return self not in OPEN_STATES
+
+
+OPEN_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+_IS_OPEN = text("state IN ('queued', 'running')")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("account_id", String(32), ForeignKey("accounts.id"), nullable=False),
+    Column("key_id", String(8), ForeignKey("keys.id"), nullable=False),
+    Column("dialect", String(20), nullable=False),
+    Column("model", String(60), nullable=False),
+    Column("served_by", String(60), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("price_micro", BigInteger, nullable=False),
+    Column("captured_micro", BigInteger),
+    Column("attempt", Integer, nullable=False),
+    Column("engine_deaths", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("heartbeat_at", Instant),
+    Column("finished_at", Instant),
+    Column("expires_at", Instant, nullable=False),
+    Column("cancel_requested_at", Instant),
+    Column("error", JSON(none_as_null=True)),
+    Column("images", JSON, nullable=False),
+    Column("inference_seconds", Float),
+    Column("output_removed_at", Instant),
+    Index("ix_jobs_owner", "account_id", "created_at", "id"),
+    Index("ix_jobs_open", "state", "heartbeat_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+    Index(
+        "ix_jobs_to_sweep",
+        "expires_at",
+        sqlite_where=text("output_removed_at IS NULL"),
+        postgresql_where=text("output_removed_at IS NULL"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed: a stable code, a sentence, and whether trying again can help."""
+
+    code: str
+    message: str
+    retryable: bool
+
+    @classmethod
+    def of(cls, failure: GenerationFailed) -> JobError:
+        return cls(failure.code, failure.message, failure.retryable)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as its row stands.
+
+    `model` is the catalog entry that was asked, `request.model` the one that makes the images.
+    `price_micro` is the price of one image, a snapshot of the moment of submit; `captured_micro` what was charged.
+    `attempt` counts claims and fences late workers; `engine_deaths` counts engines that ended with the job on board.
+    """
+
+    id: str
+    account_id: str
+    key_id: str
+    dialect: str
+    model: str
+    served_by: str
+    state: JobState
+    request: GenerationRequest
+    price_micro: int
+    captured_micro: int | None
+    attempt: int
+    engine_deaths: int
+    created_at: datetime
+    started_at: datetime | None
+    heartbeat_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime
+    cancel_requested_at: datetime | None
+    error: JobError | None
+    images: tuple[DeliveredImage, ...]
+    inference_seconds: float | None
+    output_removed_at: datetime | None
+
+    @property
+    def hold_micro(self) -> int:
+        """What submit set aside: the price of every image asked for."""
+        return self.price_micro * self.request.count
+
+
+def insert_queued(connection: Connection, job: Job) -> None:
+    """Write a new job's row."""
+    connection.execute(
+        insert(jobs).values(
+            id=job.id,
+            account_id=job.account_id,
+            key_id=job.key_id,
+            dialect=job.dialect,
+            model=job.model,
+            served_by=job.served_by,
+            state=JobState.QUEUED,
+            request=job.request.to_json(),
+            price_micro=job.price_micro,
+            attempt=0,
+            engine_deaths=0,
+            created_at=job.created_at,
+            expires_at=job.expires_at,
+            images=[],
+        )
+    )
+
+
+def find(connection: Connection, job_id: str) -> Job | None:
+    """The job with that id, whoever owns it."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    return None if row is None else from_row(row)
+
+
+def get(connection: Connection, job_id: str) -> Job:
+    """The job with that id, whoever owns it; raises `UnknownJob`."""
+    job = find(connection, job_id)
+    if job is None:
+        raise UnknownJob
+    return job
+
+
+def owned(connection: Connection, job_id: str, account_id: str) -> Job:
+    """The account's own job; a foreign one is as unknown as one that never was."""
+    job = find(connection, job_id)
+    if job is None or job.account_id != account_id:
+        raise UnknownJob
+    return job
+
+
+def page(
+    connection: Connection,
+    account_id: str,
+    limit: int,
+    *,
+    before: tuple[datetime, str] | None = None,
+    state: Sequence[JobState] = (),
+    model: str | None = None,
+) -> list[Job]:
+    """An account's jobs, newest first; `before` is the `(created_at, id)` of the last one seen."""
+    mine = select(jobs).where(jobs.c.account_id == account_id)
+    if before is not None:
+        created_at, job_id = before
+        older = (jobs.c.created_at < created_at) | ((jobs.c.created_at == created_at) & (jobs.c.id < job_id))
+        mine = mine.where(jobs.c.created_at <= created_at, older)
+    if state:
+        mine = mine.where(jobs.c.state.in_(state))
+    if model is not None:
+        mine = mine.where(jobs.c.model == model)
+    ordered = mine.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+    return [from_row(row) for row in connection.execute(ordered)]
+
+
+def change(connection: Connection, job: Job, values: Mapping[str, Any]) -> bool:
+    """Change an open job of this attempt; False where another attempt or an end came first."""
+    current = update(jobs).where(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state.in_(OPEN_STATES))
+    return connection.execute(current.values(**values)).rowcount == 1
+
+
+def beat(connection: Connection, held: Sequence[tuple[str, int]], now: datetime) -> None:
+    """Say of (job id, attempt) pairs that their worker is alive."""
+    for job_id, attempt in held:
+        mine = update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state.in_(OPEN_STATES))
+        connection.execute(mine.values(heartbeat_at=now))
+
+
+def open_jobs(connection: Connection) -> list[Job]:
+    """Every job that has not ended."""
+    return [from_row(row) for row in connection.execute(select(jobs).where(jobs.c.state.in_(OPEN_STATES)))]
+
+
+def count_open(connection: Connection) -> dict[str, int]:
+    """How many jobs are queued and running."""
+    counted = select(jobs.c.state, func.count()).where(jobs.c.state.in_(OPEN_STATES)).group_by(jobs.c.state)
+    found = {str(state): int(count) for state, count in connection.execute(counted)}
+    return {state: found.get(state, 0) for state in OPEN_STATES}
+
+
+def outdated(connection: Connection, now: datetime, limit: int) -> list[Job]:
+    """Jobs past their expiry whose bytes were not removed yet."""
+    due = select(jobs).where(jobs.c.output_removed_at.is_(None), jobs.c.expires_at <= now)
+    return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
+
+
+def output_removed(connection: Connection, job_id: str, now: datetime) -> None:
+    """Note that a job's input and output bytes are gone."""
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(output_removed_at=now))
+
+
+def from_row(row: Row[Any]) -> Job:
+    """A job from a row that has its columns under their own names."""
+    return Job(
+        id=row.id,
+        account_id=row.account_id,
+        key_id=row.key_id,
+        dialect=row.dialect,
+        model=row.model,
+        served_by=row.served_by,
+        state=JobState(row.state),
+        request=GenerationRequest.from_json(row.request),
+        price_micro=row.price_micro,
+        captured_micro=row.captured_micro,
+        attempt=row.attempt,
+        engine_deaths=row.engine_deaths,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        heartbeat_at=row.heartbeat_at,
+        finished_at=row.finished_at,
+        expires_at=row.expires_at,
+        cancel_requested_at=row.cancel_requested_at,
+        error=None if row.error is None else JobError(**row.error),
+        images=tuple(DeliveredImage(**image) for image in row.images),
+        inference_seconds=row.inference_seconds,
+        output_removed_at=row.output_removed_at,
+    )

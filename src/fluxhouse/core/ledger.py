@@ -1,0 +1,197 @@
+"""The ledger: double-entry, append-only, in integer micro-credits; balances are projections of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+
+from fluxhouse.core.ids import new_id
+from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.generation.errors import InsufficientCredits
+
+ISSUED = "house:issued"  # where granted credits come from; its balance is minus all credits ever granted
+EARNED = "house:earned"  # where captured credits go
+
+ledger_entries = Table(
+    "ledger_entries",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("transfer_id", String(32), nullable=False),
+    Column("kind", String(10), nullable=False),  # grant, hold, capture, release
+    Column("ledger_account", String(60), nullable=False),
+    Column("amount_micro", BigInteger, nullable=False),
+    Column("job_id", String(32)),
+    Column("reference", String(200)),
+    Column("created_at", Instant, nullable=False),
+    # A job is held, captured and released at most once each, whatever the code above does.
+    UniqueConstraint("job_id", "kind", "ledger_account", name="uq_ledger_entries_job"),
+    # The same payment or voucher is granted at most once.
+    UniqueConstraint("reference", "kind", "ledger_account", name="uq_ledger_entries_reference"),
+    Index("ix_ledger_entries_ledger_account", "ledger_account", "id"),
+)
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("ledger_account", String(60), primary_key=True),
+    Column("amount_micro", BigInteger, nullable=False),
+    CheckConstraint("amount_micro >= 0 OR ledger_account LIKE 'house:%'", name="never_negative"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What an account can spend and what its unfinished jobs hold, in micro-credits."""
+
+    available_micro: int
+    held_micro: int
+
+    @property
+    def total_micro(self) -> int:
+        return self.available_micro + self.held_micro
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger as its owner sees it."""
+
+    id: int
+    kind: str
+    amount_micro: int
+    job_id: str | None
+    reference: str | None
+    created_at: datetime
+
+
+def available(account_id: str) -> str:
+    """The ledger account of what an account can spend."""
+    return f"account:{account_id}:available"
+
+
+def held(account_id: str) -> str:
+    """The ledger account of what an account's unfinished jobs hold."""
+    return f"account:{account_id}:held"
+
+
+def balance(connection: Connection, account_id: str) -> Balance:
+    """What the account has; zeros before its first entry."""
+    amounts = {
+        row.ledger_account: row.amount_micro
+        for row in connection.execute(
+            select(balances).where(balances.c.ledger_account.in_([available(account_id), held(account_id)]))
+        )
+    }
+    return Balance(amounts.get(available(account_id), 0), amounts.get(held(account_id), 0))
+
+
+def grant(connection: Connection, account_id: str, amount_micro: int, now: datetime, reference: str | None) -> None:
+    """Credits that an account gets, bought or given; IntegrityError where `reference` was granted before."""
+    _transfer(connection, "grant", ISSUED, available(account_id), amount_micro, now, reference=reference)
+
+
+def hold(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> int:
+    """Set a job's price aside and return what is left to spend; raises `InsufficientCredits`."""
+    spendable = balances.c.ledger_account == available(account_id)
+    taken = update(balances).where(spendable, balances.c.amount_micro >= amount_micro)
+    if connection.execute(taken.values(amount_micro=balances.c.amount_micro - amount_micro)).rowcount == 0:
+        left = balance(connection, account_id).available_micro
+        if left < amount_micro:
+            raise InsufficientCredits(required_micro=amount_micro, available_micro=left)
+        _ensure(connection, available(account_id))  # a free job of an account without any entry
+    _add(connection, held(account_id), amount_micro)
+    _record(connection, "hold", available(account_id), held(account_id), amount_micro, now, job_id=job_id)
+    return balance(connection, account_id).available_micro
+
+
+def capture(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> None:
+    """Charge a part of a job's hold, or all of it."""
+    _transfer(connection, "capture", held(account_id), EARNED, amount_micro, now, job_id=job_id)
+
+
+def release(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> None:
+    """Give a part of a job's hold back, or all of it."""
+    _transfer(connection, "release", held(account_id), available(account_id), amount_micro, now, job_id=job_id)
+
+
+def entries(connection: Connection, account_id: str, limit: int, before_id: int | None = None) -> list[Entry]:
+    """What moved an account's spendable or charged credits, newest first."""
+    mine = select(ledger_entries).where(
+        (ledger_entries.c.ledger_account == available(account_id))
+        | ((ledger_entries.c.ledger_account == held(account_id)) & (ledger_entries.c.kind == "capture"))
+    )
+    if before_id is not None:
+        mine = mine.where(ledger_entries.c.id < before_id)
+    rows = connection.execute(mine.order_by(ledger_entries.c.id.desc()).limit(limit))
+    return [Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at) for row in rows]
+
+
+def _transfer(
+    connection: Connection,
+    kind: str,
+    source: str,
+    target: str,
+    amount_micro: int,
+    now: datetime,
+    *,
+    job_id: str | None = None,
+    reference: str | None = None,
+) -> None:
+    if amount_micro < 0:
+        raise ValueError(f"a {kind} cannot be negative: {amount_micro}")
+    _add(connection, source, -amount_micro)
+    _add(connection, target, amount_micro)
+    _record(connection, kind, source, target, amount_micro, now, job_id=job_id, reference=reference)
+
+
+def _record(
+    connection: Connection,
+    kind: str,
+    source: str,
+    target: str,
+    amount_micro: int,
+    now: datetime,
+    *,
+    job_id: str | None = None,
+    reference: str | None = None,
+) -> None:
+    transfer_id = new_id()
+    connection.execute(
+        insert(ledger_entries),
+        [
+            {
+                "transfer_id": transfer_id,
+                "kind": kind,
+                "ledger_account": ledger_account,
+                "amount_micro": amount,
+                "job_id": job_id,
+                "reference": reference,
+                "created_at": now,
+            }
+            for ledger_account, amount in ((source, -amount_micro), (target, amount_micro))
+        ],
+    )
+
+
+def _add(connection: Connection, ledger_account: str, amount_micro: int) -> None:
+    added = update(balances).where(balances.c.ledger_account == ledger_account)
+    if connection.execute(added.values(amount_micro=balances.c.amount_micro + amount_micro)).rowcount == 0:
+        connection.execute(insert(balances).values(ledger_account=ledger_account, amount_micro=amount_micro))
+
+
+def _ensure(connection: Connection, ledger_account: str) -> None:
+    connection.execute(insert(balances).values(ledger_account=ledger_account, amount_micro=0))

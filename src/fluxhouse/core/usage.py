@@ -1,0 +1,86 @@
+"""Usage: per day, key and model, how much was asked, refused, made and charged; a rollup kept by the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, String, Table, func, insert, select
+from sqlalchemy import update as sql_update
+
+from fluxhouse.database.schema import metadata
+
+_COUNTED = ("submitted", "refused", "succeeded", "failed", "cancelled", "images", "captured_micro", "inference_seconds")
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("account_id", String(32), ForeignKey("accounts.id"), primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("key_id", String(8), primary_key=True),
+    Column("model", String(60), primary_key=True),
+    Column("submitted", Integer, nullable=False),
+    Column("refused", Integer, nullable=False),
+    Column("succeeded", Integer, nullable=False),
+    Column("failed", Integer, nullable=False),
+    Column("cancelled", Integer, nullable=False),
+    Column("images", Integer, nullable=False),
+    Column("captured_micro", BigInteger, nullable=False),
+    Column("inference_seconds", Float, nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where usage is counted: an account's key and model."""
+
+    account_id: str
+    key_id: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class UsageDay:
+    """What one key did with one model on one day (UTC)."""
+
+    day: str
+    key_id: str
+    model: str
+    submitted: int
+    refused: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    images: int
+    captured_micro: int
+    inference_seconds: float
+
+
+def count(connection: Connection, slot: Slot, now: datetime, amounts: Mapping[str, int | float]) -> None:
+    """Add amounts to the counters of today, by their column names."""
+    where = {"account_id": slot.account_id, "day": now.date().isoformat(), "key_id": slot.key_id, "model": slot.model}
+    known = sql_update(usage_days).where(*(usage_days.c[name] == value for name, value in where.items()))
+    added = known.values({name: usage_days.c[name] + amount for name, amount in amounts.items()})
+    if connection.execute(added).rowcount == 0:
+        connection.execute(insert(usage_days).values(**dict.fromkeys(_COUNTED, 0) | where | dict(amounts)))
+
+
+def between(connection: Connection, account_id: str, first: date, last: date) -> list[UsageDay]:
+    """An account's usage from the first day to the last, both included, newest day first."""
+    mine = select(usage_days).where(
+        usage_days.c.account_id == account_id,
+        usage_days.c.day >= first.isoformat(),
+        usage_days.c.day <= last.isoformat(),
+    )
+    ordered = mine.order_by(usage_days.c.day.desc(), usage_days.c.model, usage_days.c.key_id)
+    return [
+        UsageDay(row.day, row.key_id, row.model, *(getattr(row, name) for name in _COUNTED))
+        for row in connection.execute(ordered)
+    ]
+
+
+def totals(connection: Connection) -> dict[str, int | float]:
+    """The sum of every counter over all accounts and days."""
+    summed = select(*(func.coalesce(func.sum(usage_days.c[name]), 0).label(name) for name in _COUNTED))
+    return dict(connection.execute(summed).one()._mapping)

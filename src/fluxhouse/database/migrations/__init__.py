@@ -1,0 +1,1 @@
+"""Migrations, oldest first; each expands before a later one contracts."""

@@ -1,0 +1,44 @@
+"""SQLite as the platform needs it: write-ahead log, full durability, write transactions that lock at once."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.pool import ConnectionPoolEntry
+
+BUSY_TIMEOUT_MS = 30_000  # how long one process waits for another's write transaction, such as a command's
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",  # a commit is on disk when it returns; NORMAL may lose the last ones at power loss
+    "PRAGMA foreign_keys=ON",
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+)
+
+
+def writing_engine(url: URL) -> Engine:
+    """An engine whose transactions take the write lock when they begin, so that none fails half-way for want of it."""
+    return _engine(url, "BEGIN IMMEDIATE", _PRAGMAS)
+
+
+def reading_engine(url: URL) -> Engine:
+    """An engine whose transactions are snapshots that cannot write."""
+    return _engine(url, "BEGIN", (*_PRAGMAS, "PRAGMA query_only=ON"))
+
+
+def _engine(url: URL, begin: str, pragmas: tuple[str, ...]) -> Engine:
+    engine = create_engine(url, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
+        # The driver's own implicit BEGIN is deferred and skips DDL; ours is explicit.
+        connection.isolation_level = None
+        for pragma in pragmas:
+            connection.execute(pragma)
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine
