@@ -45,16 +45,16 @@ prove: $(DEV_READY)  ## run the long campaigns: the same tests with larger numbe
 	$(PYTEST)
 	$(BIN)/fluxhouse bench crash --rounds 100
 
-$(BIN)/python:
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	@# Where the system's Python came without ensurepip, its own pip fills the environment.
 	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
 		$(PYTHON) -m pip --python $(BIN)/python install pip; }
 
-$(RUN_READY): pyproject.toml constraints.txt | $(BIN)/python
+$(RUN_READY): pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e '.[engine]'
 	@touch $@
 
-$(DEV_READY): pyproject.toml constraints.txt | $(BIN)/python
+$(DEV_READY): pyproject.toml constraints.txt | $(BIN)/pip
 	$(INSTALL) -e '.[engine,dev]'
 	@touch $(RUN_READY) $@
