@@ -1,0 +1,164 @@
+"""The one way out to URLs that callers chose: addresses checked and pinned, everything bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from fluxhouse.generation.errors import InputImageRefused, RequestRejected
+from fluxhouse.storage.addresses import Address, Network
+from fluxhouse.storage.destinations import Destination, Destinations, Resolver, resolved
+
+MAX_REDIRECTS = 3
+_MAX_ADDRESSES = 3  # tried one after another
+_CONNECT_SECONDS = 5.0
+_USER_AGENT = "fluxhouse"
+
+
+class Fetcher:
+    """Fetches from, and posts to, URLs that callers chose, within the rules of `Destinations`.
+
+    The connection goes to one of the addresses that were checked, so an answer of the name server that changes
+    meanwhile is of no use to anyone; each redirect is checked like the first URL. No proxy is used, and neither cookie
+    nor connection is shared between calls. `tls` replaces the machine's trusted certificates.
+
+    What is refused raises `refusal` with a message that names the parameter and the reason, and no address.
+    """
+
+    def __init__(
+        self,
+        allow: Sequence[Network] = (),
+        *,
+        allow_http: bool = False,
+        refusal: type[RequestRejected] = InputImageRefused,
+        resolve: Resolver = resolved,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._destinations = Destinations(allow, allow_http, refusal, resolve)
+        self._refusal = refusal
+        # A kept connection belongs to an address, not to a name: reused, it would skip the next name's certificate.
+        limits = httpx2.Limits(max_connections=64, max_keepalive_connections=0)
+        # A bare transport: unlike a client it follows no redirect, keeps no cookie and reads no proxy setting.
+        self._transport = httpx2.AsyncHTTPTransport(verify=tls or True, trust_env=False, limits=limits)
+
+    async def get(self, url: str, max_bytes: int, seconds: float, field: str) -> bytes:
+        """The body at `url`, at most `max_bytes` long and complete within `seconds`, following three redirects."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._follow(url, max_bytes, field)
+        except TimeoutError:
+            raise self._refused(field, f"could not be fetched within {seconds:g} seconds") from None
+
+    async def post(self, url: str, content: bytes, headers: Mapping[str, str], seconds: float, field: str) -> int:
+        """Send `content` to `url` and return the answer's status; its body is not read, no redirect is followed."""
+        try:
+            async with asyncio.timeout(seconds):
+                destination = await self._destinations.checked(url, field)
+                async with self._answer("POST", destination, field, headers, content) as response:
+                    return response.status_code
+        except TimeoutError:
+            raise self._refused(field, f"did not answer within {seconds:g} seconds") from None
+
+    async def check(self, url: str, seconds: float, field: str) -> None:
+        """Return where `url` may be reached by these rules now; nothing is sent to it."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._destinations.checked(url, field)
+        except TimeoutError:
+            raise self._refused(field, f"has a host name that did not resolve within {seconds:g} seconds") from None
+
+    async def aclose(self) -> None:
+        """Close what is still open."""
+        await self._transport.aclose()
+
+    async def _follow(self, url: str, max_bytes: int, field: str) -> bytes:
+        for _ in range(MAX_REDIRECTS + 1):
+            destination = await self._destinations.checked(url, field)
+            async with self._answer("GET", destination, field) as response:
+                if not response.has_redirect_location:
+                    return await self._body(response, max_bytes, field)
+                url = self._joined(destination.url, response.headers["location"], field)
+        raise self._refused(field, f"redirects more than {MAX_REDIRECTS} times")
+
+    def _joined(self, base: httpx2.URL, location: str, field: str) -> str:
+        try:
+            return str(base.join(location))
+        except httpx2.InvalidURL:
+            raise self._refused(field, "redirects to something that is no URL") from None
+
+    @asynccontextmanager
+    async def _answer(
+        self,
+        method: str,
+        destination: Destination,
+        field: str,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+    ) -> AsyncIterator[httpx2.Response]:
+        """One request and its answer, the body not yet read."""
+        try:
+            response = await self._send(method, destination, headers or {}, content)
+            try:
+                yield response
+            finally:
+                await response.aclose()
+        except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError):
+            raise self._refused(field, "could not be reached, or its answer broke off") from None
+
+    async def _send(
+        self, method: str, destination: Destination, headers: Mapping[str, str], content: bytes | None
+    ) -> httpx2.Response:
+        """The first address's answer; the next address is tried only where no connection came about."""
+        *others, last = destination.addresses[:_MAX_ADDRESSES]
+        for address in others:
+            try:
+                return await self._transport.handle_async_request(
+                    _request(method, destination.url, address, headers, content)
+                )
+            except (httpx2.ConnectError, httpx2.ConnectTimeout):
+                continue
+        return await self._transport.handle_async_request(_request(method, destination.url, last, headers, content))
+
+    async def _body(self, response: httpx2.Response, max_bytes: int, field: str) -> bytes:
+        if response.status_code != 200:
+            raise self._refused(field, f"answered with status {response.status_code} instead of 200")
+        # Decoding could turn a small chunk into a huge one, and identity was asked for.
+        if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise self._refused(field, "was sent compressed; send it as it is")
+        too_large = self._refused(field, f"leads to more than {max_bytes} bytes")
+        announced = response.headers.get("content-length", "")
+        if announced.isascii() and announced.isdigit() and int(announced[:19]) > max_bytes:
+            raise too_large
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > max_bytes:
+                raise too_large
+        return bytes(body)
+
+    def _refused(self, field: str, reason: str) -> RequestRejected:
+        return self._refusal(f"{field} {reason}.", field=field)
+
+
+def _request(
+    method: str, url: httpx2.URL, address: Address, headers: Mapping[str, str], content: bytes | None
+) -> httpx2.Request:
+    """The request for `url`, its connection pinned to `address`; name and certificate stay the host's."""
+    own = {
+        "host": url.netloc.decode("ascii"),
+        "user-agent": _USER_AGENT,
+        "accept-encoding": "identity",
+        "connection": "close",
+    }
+    timeouts = {"connect": _CONNECT_SECONDS, "read": None, "write": None, "pool": None}
+    return httpx2.Request(
+        method,
+        url.copy_with(host=str(address), fragment=None),
+        headers={**headers, **own},
+        content=content,
+        extensions={"timeout": timeouts, "sni_hostname": url.raw_host.decode("ascii").rstrip(".")},
+    )
