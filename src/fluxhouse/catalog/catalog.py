@@ -1,0 +1,42 @@
+"""The catalog itself: every model by its id, and requests checked against them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from fluxhouse.catalog.loading import read
+from fluxhouse.catalog.model import Model
+from fluxhouse.catalog.parsing import Parsed, parse
+from fluxhouse.generation.errors import UnknownModel
+
+
+class Catalog:
+    """What can be asked for and what it costs."""
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self._models = {model.id: model for model in models}
+
+    @classmethod
+    def load(cls, folder: Traversable | None = None) -> Catalog:
+        """The catalog of a folder, by default the one shipped in the package; raises `MalformedCatalog`."""
+        return cls(read(folder if folder is not None else files("fluxhouse.catalog")))
+
+    @property
+    def models(self) -> tuple[Model, ...]:
+        """Every model, family entrypoints first, then by id."""
+        return tuple(self._models.values())
+
+    def model(self, model_id: str) -> Model:
+        """The model of that id; raises `UnknownModel`."""
+        if model_id not in self._models:
+            raise UnknownModel(f"There is no model `{model_id[:100]}`.", field="model")
+        return self._models[model_id]
+
+    def parse(self, model_id: str, body: Mapping[str, object]) -> Parsed:
+        """Check a request body, without any input or output.
+
+        Raises `UnknownModel`, `InvalidParameter` or `UnsupportedParameter`, each with the field it is about.
+        """
+        return parse(self.model(model_id), body)
