@@ -1,0 +1,272 @@
+"""The OpenAPI 3.1 document of the native API, built from the catalog: every path, status, header and body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from fluxhouse import __version__
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.catalog.model import Model
+from fluxhouse.dialects.native.answers import HEADERS, failures, success
+from fluxhouse.dialects.native.shapes import FILE_ID_PATTERN, JOB_ID_PATTERN, JOB_STATUSES, component_schemas, reference
+from fluxhouse.generation.backend import Serving
+
+Schema = dict[str, Any]
+
+_IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
+_KEYED = (400, 401, 403, 429, 503)
+_PUBLIC = (400, 404)
+
+
+def openapi(catalog: Catalog, public_url: str, serving: Mapping[str, Serving]) -> dict[str, Any]:
+    """The document for this installation; `serving` says which models have a backend, others answer 503.
+
+    A model of which no request can be accepted yet has no path.
+    """
+    available = [model for model in catalog.models if model.available]
+    paths: dict[str, Any] = {}
+    for model in available:
+        paths[f"/api/v1/models/{model.id}/run"] = {"post": _run(model, model.id in serving)}
+        paths[f"/api/v1/models/{model.id}/quote"] = {"post": _quote(model)}
+    requests = {_request_name(model): _request_schema(model) for model in available}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Fluxhouse",
+            "version": __version__,
+            "summary": "FLUX images by request: submit a job, poll it, fetch the pictures.",
+        },
+        "servers": [{"url": public_url}],
+        "security": [{"bearer": []}],
+        "tags": [{"name": name} for name in ("models", "jobs", "files", "account", "health")],
+        "paths": paths | _model_paths([model.id for model in catalog.models]) | _job_paths() | _other_paths(),
+        "components": {
+            "schemas": component_schemas() | requests,
+            "headers": HEADERS,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "Your API key."}},
+        },
+    }
+
+
+def _operation(name: str, tag: str, summary: str, answers: Schema, **more: Any) -> Schema:
+    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": answers}
+
+
+def _parameter(where: str, name: str, schema: Schema, description: str) -> Schema:
+    return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": description}
+
+
+def _request_name(model: Model) -> str:
+    return f"Request-{model.id}"
+
+
+def _request_schema(model: Model) -> Schema:
+    return {keyword: value for keyword, value in model.schema().items() if keyword != "$schema"}
+
+
+def _request_body(model: Model) -> Schema:
+    example = {"prompt": "A beautiful mountain landscape at golden hour", "aspect_ratio": "1:1"}
+    content = {"application/json": {"schema": reference(_request_name(model)), "example": example}}
+    return {"required": True, "content": content}
+
+
+_IDEMPOTENCY_KEY = _parameter(
+    "header",
+    "Idempotency-Key",
+    {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+    "Makes a repeated submit answer what the first one answered, for 24 hours.",
+)
+_PREFER = _parameter(
+    "header",
+    "Prefer",
+    {"type": "string", "pattern": "^wait=[1-9][0-9]?$"},
+    "`wait=60` waits up to that many seconds and answers 200 with the finished job.",
+)
+
+
+def _run(model: Model, served: bool) -> Schema:
+    pictures = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _IMAGE_TYPES}
+    finished = success("The finished job, or with `Accept: image/*` the first picture itself.", "Job", submit=True)
+    finished["content"].update(pictures)
+    answers = {
+        "200": finished,
+        "202": success("Accepted.", "Submitted", submit=True),
+        **failures(*_KEYED, 402, 404, 409, 413, 415, 422),
+    }
+    unserved = "" if served else " No backend of this installation serves it now: it answers 503."
+    return _operation(
+        f"run-{model.id}",
+        "models",
+        f"Make pictures with {model.name}",
+        answers,
+        description=model.description + unserved,
+        parameters=[_IDEMPOTENCY_KEY, _PREFER],
+        requestBody=_request_body(model),
+    )
+
+
+def _quote(model: Model) -> Schema:
+    return _operation(
+        f"quote-{model.id}",
+        "models",
+        f"Ask what a request to {model.name} would cost",
+        {"200": success("The price; nothing is held.", "Quote"), **failures(*_KEYED, 404, 413, 415)},
+        requestBody=_request_body(model),
+    )
+
+
+def _model_paths(ids: list[str]) -> Schema:
+    model_id = _parameter("path", "model", {"type": "string", "enum": ids}, "A model's id.")
+    detailed = _parameter(
+        "query", "detailed", {"type": "boolean"}, "Accepted for compatibility: every entry is complete either way."
+    )
+    modality = _parameter("query", "modality", {"type": "string", "enum": ["image", "video"]}, "Only models of it.")
+    return {
+        "/api/v1/models": {
+            "get": _operation(
+                "list-models",
+                "models",
+                "List the catalog",
+                {"200": success("Every model.", "ModelList"), **failures(400)},
+                security=[],
+                parameters=[detailed, modality],
+            )
+        },
+        "/api/v1/models/{model}": {
+            "get": _operation(
+                "get-model",
+                "models",
+                "One model with its request schema",
+                {"200": success("The model.", "Model"), **failures(*_PUBLIC)},
+                security=[],
+                parameters=[model_id],
+            )
+        },
+        "/api/v1/models/{model}/schema": {
+            "get": _operation(
+                "get-model-schema",
+                "models",
+                "The JSON Schema of a model's request body",
+                {"200": success("The schema.", "ModelSchema"), **failures(*_PUBLIC)},
+                security=[],
+                parameters=[model_id],
+            )
+        },
+    }
+
+
+def _job_paths() -> Schema:
+    job_id = _parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
+    last_event = _parameter(
+        "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "Resume after this event."
+    )
+    stream = {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
+    return {
+        "/api/v1/jobs": {"get": _job_list()},
+        "/api/v1/jobs/{jobId}": {
+            "get": _operation(
+                "get-job",
+                "jobs",
+                "One job as it stands",
+                {"200": success("The job.", "Job"), **failures(*_KEYED, 404)},
+                parameters=[job_id],
+            ),
+            "delete": _operation(
+                "cancel-job",
+                "jobs",
+                "Cancel a job; images not delivered are not charged",
+                {
+                    "200": success("Cancelled.", "Job"),
+                    "202": success("It runs, and ends within one step.", "Job"),
+                    **failures(*_KEYED, 404, 409),
+                },
+                parameters=[job_id],
+            ),
+        },
+        "/api/v1/jobs/{jobId}/output": {
+            "delete": _operation(
+                "delete-output",
+                "jobs",
+                "Delete the pictures of an ended job before they expire",
+                {"200": success("The job, without its pictures.", "Job"), **failures(*_KEYED, 404, 409, 410)},
+                parameters=[job_id],
+            )
+        },
+        "/api/v1/jobs/{jobId}/events": {
+            "get": _operation(
+                "stream-job",
+                "jobs",
+                "Follow a job as server-sent events: status, step, preview, image; the last is status",
+                {"200": stream | {"headers": success("", "Job")["headers"]}, **failures(*_KEYED, 404)},
+                parameters=[job_id, last_event],
+            )
+        },
+    }
+
+
+def _job_list() -> Schema:
+    parameters = [
+        _parameter("query", "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Jobs a page."),
+        _parameter("query", "cursor", {"type": "string", "minLength": 1, "maxLength": 200}, "The last `nextCursor`."),
+        _parameter("query", "status", {"type": "string", "enum": list(JOB_STATUSES)}, "Only jobs in this status."),
+    ]
+    answers = {"200": success("One page.", "JobList"), **failures(*_KEYED)}
+    return _operation("list-jobs", "jobs", "List jobs, newest first", answers, parameters=parameters)
+
+
+def _other_paths() -> Schema:
+    days = _parameter(
+        "query", "days", {"type": "integer", "minimum": 1, "maximum": 366, "default": 30}, "Days up to today."
+    )
+    usage = {"200": success("The usage.", "Usage"), **failures(*_KEYED)}
+    ready = {"200": success("It can take jobs.", "Health"), **failures(503)}
+    return {
+        **_file_paths(),
+        "/api/v1/credits": {
+            "get": _operation(
+                "get-credits", "account", "Credits", {"200": success("Now.", "Credits"), **failures(*_KEYED)}
+            )
+        },
+        "/api/v1/usage": {"get": _operation("get-usage", "account", "Usage by day", usage, parameters=[days])},
+        "/healthz": {
+            "get": _operation(
+                "get-health", "health", "Alive", {"200": success("This process answers.", "Health")}, security=[]
+            )
+        },
+        "/readyz": {"get": _operation("get-readiness", "health", "Ready for jobs", ready, security=[])},
+    }
+
+
+def _file_paths() -> Schema:
+    binary = {"type": "string", "format": "binary"}
+    form = {"type": "object", "properties": {"file": binary}, "required": ["file"], "additionalProperties": False}
+    content = {"multipart/form-data": {"schema": form}} | {kind: {"schema": binary} for kind in _IMAGE_TYPES}
+    file_id = _parameter("path", "fileId", {"type": "string", "pattern": FILE_ID_PATTERN}, "An uploaded file's id.")
+    return {
+        "/api/v1/files": {
+            "post": _operation(
+                "upload-file",
+                "files",
+                "Upload a picture for use as an input image",
+                {"200": success("Stored.", "File"), **failures(*_KEYED, 413, 415)},
+                requestBody={"required": True, "content": content},
+            )
+        },
+        "/api/v1/files/{fileId}": {
+            "get": _operation(
+                "get-file",
+                "files",
+                "An uploaded picture's facts",
+                {"200": success("The file.", "File"), **failures(*_KEYED, 404, 410)},
+                parameters=[file_id],
+            ),
+            "delete": _operation(
+                "delete-file",
+                "files",
+                "Remove an uploaded picture",
+                {"200": success("Removed.", "FileDeleted"), **failures(*_KEYED, 404, 410)},
+                parameters=[file_id],
+            ),
+        },
+    }
