@@ -86,5 +86,5 @@ def _endings(connection: Connection) -> Iterator[Drift]:
             yield Drift("an open job has a queue entry, an ended one none", job_id, 0)
 
 
-def _mapping(connection: Connection, pairs: Select[tuple[str, int]]) -> dict[str, int]:
+def _mapping(connection: Connection, pairs: Select[str, int]) -> dict[str, int]:
     return {row[0]: row[1] for row in connection.execute(pairs)}
