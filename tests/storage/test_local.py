@@ -56,6 +56,10 @@ async def keys_of(storage: Listing, prefix: str = "") -> set[str]:
     return {key async for key in storage.keys(prefix)}
 
 
+async def contents_of(storage: LocalStorage) -> dict[str, bytes]:
+    return {key: await storage.get(key) async for key in storage.keys("")}
+
+
 def partials(root: Path) -> list[Path]:
     return list((root / ".partial").iterdir())
 
@@ -142,7 +146,7 @@ async def test_leftovers_of_a_crash_are_no_files_and_go_away(storage: LocalStora
     assert [path.name for path in partials(tmp_path / "store")] == ["new"]
 
 
-async def test_a_killed_writer_leaves_only_whole_files(tmp_path: Path) -> None:
+def test_a_killed_writer_leaves_only_whole_files(tmp_path: Path) -> None:
     """After kill -9, every put that returned is there and every listed file is complete."""
     root = tmp_path / "store"
     with subprocess.Popen(
@@ -152,13 +156,9 @@ async def test_a_killed_writer_leaves_only_whole_files(tmp_path: Path) -> None:
         returned = {writer.stdout.readline().strip() for _ in range(25)}
         writer.kill()
         returned |= {line.strip() for line in writer.stdout if line.endswith("\n")}
-    storage = LocalStorage(root)
-    listed = await keys_of(storage)
-    assert returned <= listed
-    for key in listed:
-        content = await storage.get(key)
-        assert len(content) == 300_000
-        assert len(set(content)) == 1
+    contents = asyncio.run(contents_of(LocalStorage(root)))
+    assert returned <= contents.keys()
+    assert all(len(content) == 300_000 and len(set(content)) == 1 for content in contents.values())
 
 
 async def test_readers_beside_writers_and_deleters_see_whole_files(storage: LocalStorage) -> None:
@@ -201,8 +201,13 @@ async def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("number", "words"),
-    [(errno.ENOSPC, "full"), (errno.EDQUOT, "full"), (errno.EROFS, "read-only"), (errno.EACCES, "read-only")]
-    + [(errno.EIO, "cannot be read")],
+    [
+        (errno.ENOSPC, "full"),
+        (errno.EDQUOT, "full"),
+        (errno.EROFS, "read-only"),
+        (errno.EACCES, "read-only"),
+        (errno.EIO, "cannot be read"),
+    ],
 )
 def test_the_system_error_decides_the_message(number: int, words: str) -> None:
     """Full, read-only and broken disks are told apart."""

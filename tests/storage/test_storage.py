@@ -31,8 +31,17 @@ def test_well_formed_keys_are_taken(key: str) -> None:
         ".partial/x",
         "a/.hidden",
         "a\\b",
-    ]
-    + ["a b", "a\n", "a\x00", "ä", "a%2e%2e/b", "a:b", "a" * 201, "a/" * 300 + "a", "~root", "C:/x"],
+        "a b",
+        "a\n",
+        "a\x00",
+        "ä",
+        "a%2e%2e/b",
+        "a:b",
+        "a" * 201,
+        "a/" * 300 + "a",
+        "~root",
+        "C:/x",
+    ],
 )
 def test_malformed_keys_name_no_file(key: str) -> None:
     """Traversal, absolute paths, hidden names, odd characters and excess length name no file."""

@@ -113,10 +113,20 @@ def test_urls_on_our_own_host_are_recognised(url: str, key: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://example.com/files/a", "https://images.example.com.evil.net/files/a", "https://images.example.com:8443/a"]
-    + ["https://images.example.com@evil.net/a", "https://user:pass@images.example.com/a", "ftp://images.example.com/a"]
-    + ["data:image/png;base64,AAAA", "", "//images.example.com/a", "https://[broken/a", "https://images.example.com:x/"]
-    + ["https://images.example.com/" + "a" * 5000],
+    [
+        "https://example.com/files/a",
+        "https://images.example.com.evil.net/files/a",
+        "https://images.example.com:8443/a",
+        "https://images.example.com@evil.net/a",
+        "https://user:pass@images.example.com/a",
+        "ftp://images.example.com/a",
+        "data:image/png;base64,AAAA",
+        "",
+        "//images.example.com/a",
+        "https://[broken/a",
+        "https://images.example.com:x/",
+        "https://images.example.com/" + "a" * 5000,
+    ],
 )
 def test_other_urls_are_not_ours(url: str) -> None:
     """Other hosts, ports and schemes, credentials and broken URLs are not ours."""
