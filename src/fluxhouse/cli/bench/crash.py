@@ -1,0 +1,197 @@
+"""The crash campaign: kill -9 at random moments, then prove that nothing is lost or charged twice."""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from PIL import Image
+
+from fluxhouse.cli.bench.subject import Subject
+
+ACCOUNT = "crash-campaign"
+CREDITS = 1_000_000
+SETTLED = frozenset({"completed", "failed", "cancelled"})
+VICTIMS = ("server", "engine", "server and engine")
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """How hard to hit: rounds, jobs in flight per round, and the seed of every random choice."""
+
+    rounds: int
+    jobs: int
+    seed: int
+    round_seconds: float = 240.0
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a campaign saw; `violations` must stay empty."""
+
+    rounds: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    accepted: int = 0
+    states: Counter[str] = field(default_factory=Counter)
+    images: int = 0
+    charged_credits: Decimal = Decimal(0)
+    slowest_round_seconds: float = 0.0
+    violations: list[str] = field(default_factory=list)
+
+
+def run(campaign: Campaign, data: Path) -> Iterator[Findings]:
+    """Run the campaign on an empty data folder, yielding the findings so far after each round."""
+    chance = random.Random(campaign.seed)
+    subject = Subject(data)
+    subject.start()
+    subject.wait_until("/readyz")
+    client = _Client(subject.url, subject.open_account(ACCOUNT, CREDITS, rate=1_000_000))
+    findings = Findings()
+    try:
+        for number in range(campaign.rounds):
+            _round(campaign, number, subject, client, chance, findings)
+            yield findings
+    finally:
+        with suppress(ProcessLookupError):
+            subject.kill()
+
+
+def _round(
+    campaign: Campaign, number: int, subject: Subject, client: _Client, chance: random.Random, findings: Findings
+) -> None:
+    started = time.monotonic()
+    victim, delay_seconds = chance.choice(VICTIMS), chance.uniform(0.0, 3.0)
+    orders = [_order(number, index, chance) for index in range(campaign.jobs)]
+    with ThreadPoolExecutor(8) as pool:
+        submits = [pool.submit(client.submit, order, started + campaign.round_seconds) for order in orders]
+        time.sleep(delay_seconds)
+        _strike(subject, victim)
+        findings.kills[victim] += 1
+        accepted = [submit.result() for submit in submits]
+        for job_id, order in zip(accepted, orders, strict=True):
+            if order.cancelled:
+                client.cancel(job_id, started + campaign.round_seconds)
+    jobs = [client.wait(job_id, started + campaign.round_seconds) for job_id in accepted]
+    _judge(orders, accepted, jobs, client, findings)
+    _judge_money(subject, client, findings)
+    findings.rounds += 1
+    findings.slowest_round_seconds = max(findings.slowest_round_seconds, time.monotonic() - started)
+
+
+def _strike(subject: Subject, victim: str) -> None:
+    if "engine" in victim:
+        subject.kill_engine()
+    if "server" in victim:
+        subject.kill()
+        subject.start()
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    key: str
+    body: dict[str, Any]
+    cancelled: bool
+
+
+def _order(number: int, index: int, chance: random.Random) -> _Order:
+    body = {
+        "prompt": f"round {number}, picture {index}",
+        "model": chance.choice(["flux-dev", "flux-schnell"]),
+        "width": 256,
+        "height": 256,
+        "num_inference_steps": chance.randint(1, 4),
+        "num_outputs": chance.choice([1, 1, 1, 2]),
+        "seed": chance.randrange(2**32),
+    }
+    return _Order(f"{number}-{index}-{chance.getrandbits(64):x}", body, cancelled=chance.random() < 0.1)
+
+
+def _judge(
+    orders: list[_Order], accepted: list[str], jobs: list[dict[str, Any]], client: _Client, findings: Findings
+) -> None:
+    findings.accepted += len(accepted)
+    if len(set(accepted)) != len(accepted):
+        findings.violations.append("two submits with different keys share a job")
+    for order, job in zip(orders, jobs, strict=True):
+        findings.states[job["status"]] += 1
+        urls = job.get("output", {}).get("images", [])
+        if job["status"] not in SETTLED:
+            findings.violations.append(f"{job['jobId']} did not end: {job['status']}")
+        if job["status"] == "failed":
+            findings.violations.append(f"{job['jobId']} failed: {job['error']}")
+        if job["status"] == "completed" and len(urls) != order.body["num_outputs"]:
+            findings.violations.append(f"{job['jobId']} lists {len(urls)} images of {order.body['num_outputs']}")
+        for url in urls:
+            findings.images += 1
+            if not client.is_picture(url):
+                findings.violations.append(f"{job['jobId']}: a listed image is missing: {url}")
+        cost = Decimal(str(job["creditCost"]))
+        if job["status"] in SETTLED and cost != len(urls):
+            findings.violations.append(f"{job['jobId']} is charged {cost} for {len(urls)} images")
+        findings.charged_credits += cost
+
+
+def _judge_money(subject: Subject, client: _Client, findings: Findings) -> None:
+    reconciled = subject.command("reconcile")
+    if reconciled.returncode != 0:
+        findings.violations.append(f"reconcile: {reconciled.stdout}{reconciled.stderr}")
+    credits = client.get("/api/v1/credits", time.monotonic() + 60)
+    left = Decimal(str(credits["balance"]))
+    if left + findings.charged_credits != CREDITS or credits["held"] != 0:
+        findings.violations.append(f"{CREDITS} credits granted, {findings.charged_credits} charged, but {credits}")
+
+
+class _Client:
+    """A caller that retries like a good one: same idempotency key until an answer comes."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+
+    def submit(self, order: _Order, deadline: float) -> str:
+        headers = {"Idempotency-Key": order.key}
+        answer = self._patiently("POST", "/api/v1/models/flux/run", deadline, json=order.body, headers=headers)
+        answer.raise_for_status()
+        return str(answer.json()["jobId"])
+
+    def cancel(self, job_id: str, deadline: float) -> None:
+        self._patiently("DELETE", f"/api/v1/jobs/{job_id}", deadline)
+
+    def get(self, path: str, deadline: float) -> dict[str, Any]:
+        answer = self._patiently("GET", path, deadline)
+        answer.raise_for_status()
+        return dict(answer.json())
+
+    def wait(self, job_id: str, deadline: float) -> dict[str, Any]:
+        """The job when it has ended, or as it stands at the deadline."""
+        while True:
+            job = self.get(f"/api/v1/jobs/{job_id}", deadline)
+            if job["status"] in SETTLED or time.monotonic() > deadline:
+                return job
+            time.sleep(0.1)
+
+    def is_picture(self, url: str) -> bool:
+        answer = self._patiently("GET", url, time.monotonic() + 60)
+        if answer.status_code != 200:
+            return False
+        with Image.open(io.BytesIO(answer.content)) as picture:
+            picture.load()
+            return picture.size == (256, 256)
+
+    def _patiently(self, method: str, path: str, deadline: float, **request: Any) -> httpx2.Response:
+        while True:
+            try:
+                return self._client.request(method, path, **request)
+            except httpx2.TransportError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)

@@ -1,0 +1,58 @@
+"""`fluxhouse bench …`: the commands and their tables."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fluxhouse.cli.bench import api, crash
+
+bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
+console = Console()
+
+Rounds = Annotated[int, typer.Option(help="How many times to kill something.", min=1)]
+Jobs = Annotated[int, typer.Option(help="Jobs in flight in each round.", min=1)]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Calls = Annotated[int, typer.Option(help="Calls per series.", min=10)]
+
+
+@bench.command("crash")
+def crash_command(rounds: Rounds = 3, jobs: Jobs = 20, seed: Seed = 1) -> None:
+    """Kill -9 server and engine at random moments under load; exit code 1 if anything is lost or charged twice."""
+    findings = crash.Findings()
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-crash-") as folder:
+        for findings in crash.run(crash.Campaign(rounds, jobs, seed), Path(folder)):
+            console.print(
+                f"round {findings.rounds}: {findings.accepted} jobs accepted, {dict(findings.states)}, "
+                f"{findings.images} images, {findings.charged_credits} credits, {len(findings.violations)} violations"
+            )
+    console.print(f"kills: {dict(findings.kills)}; slowest round {findings.slowest_round_seconds:.1f} s")
+    for violation in findings.violations:
+        console.print(f"[red]{violation}")
+    if findings.violations:
+        raise typer.Exit(1)
+
+
+@bench.command("api")
+def api_command(calls: Calls = 2000) -> None:
+    """Submits, polls and claims against a real server with an instant backend, by number of clients."""
+    table = Table("what", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder:
+        rows = list(api.submits(_inside(folder, "submits"), calls))
+        rows.append(api.claims(_inside(folder, "claims"), min(calls, 300)))
+    for row in rows:
+        load = row.load
+        figures = (f"{load.percentile_ms(50):.2f}", f"{load.percentile_ms(99):.2f}", f"{load.per_second:.0f}")
+        table.add_row(row.what, str(load.clients), str(len(load.latencies)), *figures, str(load.refused))
+    console.print(table)
+
+
+def _inside(folder: str, name: str) -> Path:
+    path = Path(folder) / name
+    path.mkdir()
+    return path

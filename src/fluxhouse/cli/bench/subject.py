@@ -1,0 +1,112 @@
+"""The server under measurement: a real `fluxhouse serve` in its own process, to be driven and killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import httpx2
+
+READY_SECONDS = 180.0
+
+
+class Subject:
+    """One data folder and the `serve` process on it, started and killed as often as a campaign likes."""
+
+    def __init__(
+        self, data: Path, arguments: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._data = data
+        self._arguments = arguments
+        self._environment = os.environ | dict(environment or {})
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Start the process; returns at once."""
+        command = [sys.executable, "-m", "fluxhouse", "serve", "--data", str(self._data), "--port", str(self.port)]
+        with (self._data / "serve.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, *self._arguments], stdout=log, stderr=log, env=self._environment
+            )
+
+    def wait_until(self, path: str) -> None:
+        """Return when GET `path` (`/healthz`, `/readyz`) answers 200; raises TimeoutError with the log's end."""
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline:
+            with suppress(httpx2.TransportError):
+                if httpx2.get(self.url + path, timeout=2).status_code == 200:
+                    return
+            if self._process is not None and self._process.poll() is not None:
+                break
+            time.sleep(0.05)
+        tail = (self._data / "serve.log").read_text(errors="replace")[-2000:]
+        raise TimeoutError(f"the server did not answer {path}; its log ends:\n{tail}")
+
+    def kill(self) -> None:
+        """kill -9 the server; the engine must notice by itself."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def kill_engine(self) -> bool:
+        """kill -9 the engine process; False where none runs."""
+        assert self._process is not None
+        engines = [pid for pid in _children(self._process.pid) if "fluxhouse.engine.process" in _command(pid)]
+        for pid in engines:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(engines)
+
+    def stop(self) -> int:
+        """SIGTERM, then wait; the exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._process.wait(60)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another `fluxhouse` command on the same data folder."""
+        line = [sys.executable, "-m", "fluxhouse", *arguments, "--data", str(self._data)]
+        return subprocess.run(line, capture_output=True, text=True, check=False, env=self._environment)
+
+    def open_account(self, name: str, credits: int, rate: int) -> str:
+        """A new account with that many credits; the text of a key that may submit `rate` times a minute."""
+        created = self.command("accounts", "create", name, "--credits", str(credits))
+        issued = self.command("keys", "create", name, "--rate", str(rate))
+        if created.returncode or issued.returncode:
+            raise RuntimeError(created.stderr + issued.stderr)
+        return issued.stdout.strip().splitlines()[-1]
+
+
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += [int(child) for child in task.read_text().split()]
+    return found
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
