@@ -28,17 +28,20 @@ def silent_tests(sources):
 
 def test_every_module_has_a_caption(house):
     """Each module of the package opens with its caption."""
-    assert list(without_caption(house)) == []
+    violations = list(without_caption(house))
+    assert not violations, "\n".join(violations)
 
 
 def test_every_test_module_has_a_caption(tests):
     """Each test module opens with its caption too."""
-    assert list(without_caption(tests)) == []
+    violations = list(without_caption(tests))
+    assert not violations, "\n".join(violations)
 
 
 def test_every_test_states_a_behaviour(tests):
     """Each test has a docstring that is a sentence."""
-    assert list(silent_tests(tests)) == []
+    violations = list(silent_tests(tests))
+    assert not violations, "\n".join(violations)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ def without_module(tests, house):
 
 def test_every_test_module_has_its_module(tests, house):
     """Who reads a module finds its tests under the same name."""
-    assert list(without_module(tests, house)) == []
+    violations = list(without_module(tests, house))
+    assert not violations, "\n".join(violations)
 
 
 @pytest.mark.parametrize("path", ["core/test_jbos.py", "test_jobs.py", "engine/test_jobs.py"])
