@@ -1,0 +1,118 @@
+"""What every accent reads and writes alike over HTTP: capped bodies, idempotency keys, rate headers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import ClientDisconnect, Request
+
+from fluxhouse.core.idempotency import MAX_LENGTH, IdempotencyKey
+from fluxhouse.core.limits import WINDOW, Window
+from fluxhouse.generation.errors import InvalidParameter, RateLimited, RequestRejected
+
+MAX_BODY_BYTES = 32 * 1024 * 1024  # JSON with data URIs
+
+_VISIBLE_ASCII = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
+_WINDOW_SECONDS = int(WINDOW.total_seconds())
+
+
+class BodyTooLarge(RequestRejected):
+    """The body is larger than allowed."""
+
+    code = "body_too_large"
+
+
+class WrongMediaType(RequestRejected):
+    """The body is of a type that is not accepted here."""
+
+    code = "unsupported_media_type"
+
+
+class ClientGone(RequestRejected):
+    """The client closed the connection before its request was complete."""
+
+    code = "client_closed_request"
+
+
+async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
+    """The request's body, refused as `BodyTooLarge` before more than `max_bytes` of it are held."""
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:19]) > max_bytes:
+        raise too_large(max_bytes)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in chunks_of(request):
+        size += len(chunk)
+        if size > max_bytes:
+            raise too_large(max_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def chunks_of(request: Request) -> AsyncIterator[bytes]:
+    """The body as it arrives; raises `ClientGone` where the rest never will."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect:
+        raise ClientGone from None
+
+
+def json_object(content: bytes, content_type: str | None) -> Mapping[str, Any]:
+    """The JSON object in a body; raises `WrongMediaType`, or `RequestRejected` for anything but one object."""
+    kind = (content_type or "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise WrongMediaType(f"send `Content-Type: application/json`, not `{kind[:100]}`")
+    try:
+        body = json.loads(content, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise RequestRejected("the body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise RequestRejected("the body must be one JSON object")
+    return body
+
+
+def idempotency_key(request: Request, content: bytes) -> IdempotencyKey | None:
+    """What the caller sent to make a repeat harmless, bound to path and body; None where it sent nothing."""
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not _VISIBLE_ASCII.fullmatch(key):
+        message = f"`Idempotency-Key` must be 1 to {MAX_LENGTH} visible ASCII characters"
+        raise InvalidParameter(message, field="Idempotency-Key")
+    return IdempotencyKey(key, request.url.path, hashlib.sha256(content).hexdigest())
+
+
+def rate_headers(window: Window, now: datetime) -> dict[str, str]:
+    """How the caller's rate stands, in the IETF's words and in the older ones."""
+    return {
+        "RateLimit-Policy": f'"submits";q={window.limit};w={_WINDOW_SECONDS}',
+        "RateLimit": f'"submits";r={window.remaining};t={window.seconds_left(now)}',
+        "X-RateLimit-Limit": str(window.limit),
+        "X-RateLimit-Remaining": str(window.remaining),
+        "X-RateLimit-Reset": str(int(window.resets_at.timestamp())),
+    }
+
+
+def retry_header(error: Exception) -> dict[str, str]:
+    """`Retry-After`, where the error knows how long to wait."""
+    return {"Retry-After": str(error.retry_after_seconds)} if isinstance(error, RateLimited) else {}
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC with second precision, such as 2025-01-23T12:00:00Z."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def too_large(max_bytes: int) -> BodyTooLarge:
+    """The refusal of a body of more than `max_bytes`."""
+    return BodyTooLarge(f"the body may have at most {max_bytes:,} bytes")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
