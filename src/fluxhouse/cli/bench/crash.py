@@ -49,10 +49,10 @@ class Findings:
     violations: list[str] = field(default_factory=list)
 
 
-def run(campaign: Campaign, data: Path) -> Iterator[Findings]:
+def run(campaign: Campaign, folder: Path) -> Iterator[Findings]:
     """Run the campaign on an empty data folder, yielding the findings so far after each round."""
     chance = random.Random(campaign.seed)
-    subject = Subject(data)
+    subject = Subject(folder)
     subject.start()
     subject.wait_until("/readyz")
     client = _Client(subject.url, subject.open_account(ACCOUNT, CREDITS, rate=1_000_000))

@@ -21,9 +21,9 @@ class Subject:
     """One data folder and the `serve` process on it, started and killed as often as a campaign likes."""
 
     def __init__(
-        self, data: Path, arguments: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+        self, folder: Path, arguments: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
     ) -> None:
-        self._data = data
+        self._folder = folder
         self._arguments = arguments
         self._environment = os.environ | dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,8 +32,8 @@ class Subject:
 
     def start(self) -> None:
         """Start the process; returns at once."""
-        command = [sys.executable, "-m", "fluxhouse", "serve", "--data", str(self._data), "--port", str(self.port)]
-        with (self._data / "serve.log").open("ab") as log:
+        command = [sys.executable, "-m", "fluxhouse", "serve", "--data", str(self._folder), "--port", str(self.port)]
+        with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments], stdout=log, stderr=log, env=self._environment
             )
@@ -48,7 +48,7 @@ class Subject:
             if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.05)
-        tail = (self._data / "serve.log").read_text(errors="replace")[-2000:]
+        tail = (self._folder / "serve.log").read_text(errors="replace")[-2000:]
         raise TimeoutError(f"the server did not answer {path}; its log ends:\n{tail}")
 
     def kill(self) -> None:
@@ -79,7 +79,7 @@ class Subject:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another `fluxhouse` command on the same data folder."""
-        line = [sys.executable, "-m", "fluxhouse", *arguments, "--data", str(self._data)]
+        line = [sys.executable, "-m", "fluxhouse", *arguments, "--data", str(self._folder)]
         return subprocess.run(line, capture_output=True, text=True, check=False, env=self._environment)
 
     def open_account(self, name: str, credits: int, rate: int) -> str:
