@@ -229,9 +229,16 @@ def count_open(connection: Connection) -> dict[str, int]:
     return {state: found.get(state, 0) for state in OPEN_STATES}
 
 
+def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
+    """Jobs that expired before anybody started them."""
+    due = select(jobs).where(jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
+    return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
+
+
 def outdated(connection: Connection, now: datetime, limit: int) -> list[Job]:
-    """Jobs past their expiry whose bytes were not removed yet."""
+    """Ended jobs past their expiry whose bytes were not removed yet."""
     due = select(jobs).where(jobs.c.output_removed_at.is_(None), jobs.c.expires_at <= now)
+    due = due.where(jobs.c.state.not_in(OPEN_STATES))
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
 
 

@@ -1,0 +1,137 @@
+"""One attempt at a job: have its images made, hand each over to storage, and say how it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from fluxhouse.core import jobs
+from fluxhouse.core.feed import Feed, Hint, ImageReady, StateChanged
+from fluxhouse.core.jobs import Job
+from fluxhouse.database.database import Database
+from fluxhouse.generation.backend import Backend, Finished, Preview, Progress, StepDone
+from fluxhouse.generation.image import DeliveredImage, MadeImage
+from fluxhouse.storage.storage import Listing, Storage
+from fluxhouse.worker.gate import Gate
+
+_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_STEP_HINT_SECONDS = 0.25
+_LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
+
+
+class Store(Storage, Listing, Protocol):
+    """Keeps bytes, and says where the backend can read them."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """What an attempt works with: the rooms below, one backend and its gate."""
+
+    database: Database
+    storage: Store
+    feed: Feed
+    backend: Backend
+    gate: Gate
+
+
+class Attempt:
+    """A claimed job in the making. `images` are those whose bytes are durable, `seconds` the backend's work."""
+
+    def __init__(self, job: Job, bench: Bench) -> None:
+        self.job = job
+        self.images: list[DeliveredImage] = []
+        self.seconds: float | None = None
+        self._bench = bench
+        self._last_step_at = -_STEP_HINT_SECONDS
+
+    async def run(self) -> bool:
+        """True when every image is made, False when the job was asked to stop or has been taken away.
+
+        Raises what the backend or the storage raised. Cancelling it stops the backend within one step.
+        """
+        with self._bench.feed.subscribe(self.job.id) as hints:
+            if not await self._is_wanted():
+                return False
+            made = asyncio.create_task(self._make())
+            stopped = asyncio.create_task(self._stop_asked(hints))
+            try:
+                await asyncio.wait({made, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                in_time = made.done()
+            finally:
+                made.cancel()
+                stopped.cancel()
+                await asyncio.gather(made, stopped, return_exceptions=True)
+        if in_time:
+            made.result()
+        else:
+            stopped.result()
+        return in_time
+
+    async def _make(self) -> None:
+        async with self._bench.gate.enter(alone=self.job.engine_deaths > 0):
+            inputs = [await self._bench.storage.path(key) for key in self.job.request.inputs]
+            async with aclosing(self._progress(inputs)) as progress:
+                async for event in progress:
+                    await self._pass_on(event)
+
+    def _progress(self, inputs: list[Path]) -> AsyncGenerator[Progress, None]:
+        # The protocol says that the iterator can be closed, which is what makes it a generator.
+        return cast("AsyncGenerator[Progress, None]", self._bench.backend.generate(self.job.request, inputs))
+
+    async def _pass_on(self, event: Progress) -> None:
+        match event:
+            case StepDone():
+                self._pass_step_on(event)
+            case Preview():
+                self._bench.feed.publish(self.job.id, event)
+            case MadeImage():
+                await self._deliver(event)
+            case Finished():
+                self.seconds = event.inference_seconds
+
+    def _pass_step_on(self, step: StepDone) -> None:
+        """At most four a second, and always an image's last."""
+        now = asyncio.get_running_loop().time()
+        if step.step == step.steps or now - self._last_step_at >= _STEP_HINT_SECONDS:
+            self._last_step_at = now
+            self._bench.feed.publish(self.job.id, step)
+
+    async def _deliver(self, image: MadeImage) -> None:
+        key = f"outputs/{self.job.id}/{image.index}.{_EXTENSIONS[image.content_type]}"
+        await self._bench.storage.put(key, image.content)
+        self.images.append(
+            DeliveredImage(
+                index=image.index,
+                key=key,
+                content_type=image.content_type,
+                width=image.width,
+                height=image.height,
+                seed=image.seed,
+                size_bytes=len(image.content),
+                nsfw=image.nsfw,
+            )
+        )
+        self._bench.feed.publish(self.job.id, ImageReady(image.index, key))
+
+    async def _stop_asked(self, hints: asyncio.Queue[Hint]) -> None:
+        """Return once somebody asked the job to stop, or once it is no longer ours."""
+        while await self._is_wanted():
+            await _state_changed(hints)
+
+    async def _is_wanted(self) -> bool:
+        row = await self._bench.database.read(lambda connection: jobs.get(connection, self.job.id))
+        return row.cancel_requested_at is None and row.attempt == self.job.attempt and not row.state.terminal
+
+
+async def _state_changed(hints: asyncio.Queue[Hint]) -> None:
+    """Return at the next word of a change, or after a while without one."""
+    try:
+        async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+            while not isinstance(await hints.get(), StateChanged):
+                pass
+    except TimeoutError:
+        return

@@ -1,0 +1,162 @@
+"""The sweep: ends what waited too long, removes what is out of date, and frees what a dead worker held."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy import Connection
+
+from fluxhouse.core import files, idempotency, jobs, settle
+from fluxhouse.core.bell import Bell
+from fluxhouse.core.feed import Feed, StateChanged
+from fluxhouse.core.files import File
+from fluxhouse.core.jobs import Job
+from fluxhouse.database.database import Database
+from fluxhouse.generation.clock import Clock
+from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
+from fluxhouse.worker.attempt import Store
+
+log = structlog.get_logger()
+
+INPUTS = "inputs/"
+_ORPHAN_AGE = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """`batch` bounds how much one transaction does; `stale_after` how long a worker may keep silent."""
+
+    period_seconds: float = 30.0
+    batch: int = 100
+    stale_after: timedelta = timedelta(seconds=60)
+    orphan_period: timedelta = timedelta(hours=1)
+
+
+class Sweeper:
+    """Sweeps every `period_seconds` until it is cancelled."""
+
+    def __init__(
+        self,
+        database: Database,
+        storage: Store,
+        feed: Feed,
+        bell: Bell,
+        clock: Clock,
+        options: SweepOptions | None = None,
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._feed = feed
+        self._bell = bell
+        self._clock = clock
+        self._options = options or SweepOptions()
+        self._orphans_due = datetime.min.replace(tzinfo=UTC)
+
+    async def run(self) -> None:
+        """Sweep for ever; what fails is logged and tried again next time."""
+        while True:
+            try:
+                await self.sweep()
+            except StorageUnavailable as error:
+                log.warning("sweep_delayed", reason=error.message)
+            except Exception:
+                log.exception("sweep_failed")
+            await asyncio.sleep(self._options.period_seconds)
+
+    async def sweep(self) -> None:
+        """Everything that is due now, batch by batch."""
+        await self._recover()
+        while await self._expire() == self._options.batch:
+            pass
+        while await self._remove_outputs() == self._options.batch:
+            pass
+        while await self._remove_files() == self._options.batch:
+            pass
+        await self._database.write(lambda c: idempotency.purge(c, self._clock.now()))
+        if self._clock.now() >= self._orphans_due:
+            self._orphans_due = self._clock.now() + self._options.orphan_period
+            await self._remove_orphans()
+
+    async def _recover(self) -> None:
+        now = self._clock.now()
+        stale_before = now - self._options.stale_after
+        recovered = await self._database.write(lambda c: settle.recover(c, now, stale_before))
+        self._tell("job_recovered", recovered)
+        if recovered:
+            self._bell.ring()
+
+    async def _expire(self) -> int:
+        now = self._clock.now()
+        overdue = await self._database.read(lambda c: jobs.overdue(c, now, self._options.batch))
+        if overdue:
+            ended = await self._database.write(lambda c: [settle.expire(c, job, now) for job in overdue])
+            self._tell("job_expired", [job for job in ended if job is not None])
+        return len(overdue)
+
+    async def _remove_outputs(self) -> int:
+        now = self._clock.now()
+        due = await self._database.read(lambda c: jobs.outdated(c, now, self._options.batch))
+        for job in due:
+            # By folder, since an attempt that did not end well may have left images that no row lists.
+            keys = [key async for key in self._storage.keys(f"outputs/{job.id}/")]
+            for key in (*keys, *(key for key in job.request.inputs if key.startswith(INPUTS))):
+                await self._storage.delete(key)
+        if due:
+            await self._database.write(lambda c: _note_removed(c, due, now))
+            log.info("outputs_removed", jobs=len(due))
+        return len(due)
+
+    async def _remove_files(self) -> int:
+        """Uploaded files past their expiry; the row goes first, so that no id names a file without bytes."""
+        now = self._clock.now()
+        due = await self._database.read(lambda c: files.outdated(c, now, self._options.batch))
+        if due:
+            await self._database.write(lambda c: _forget(c, due))
+            wanted = await self._wanted_inputs()
+            for file in due:
+                if file.key not in wanted:
+                    await self._storage.delete(file.key)
+            log.info("files_removed", files=len(due))
+        return len(due)
+
+    async def _remove_orphans(self) -> None:
+        """Bytes of inputs whose submit never committed, and of files that a job still needed when they expired."""
+        newest = self._clock.now() - _ORPHAN_AGE
+        old = [key async for key in self._storage.keys(INPUTS) if await self._kept_since(key) < newest]
+        if old:
+            wanted = await self._wanted_inputs()
+            for key in old:
+                if key not in wanted:
+                    await self._storage.delete(key)
+
+    async def _kept_since(self, key: str) -> datetime:
+        try:
+            path = await self._storage.path(key)
+            status = await asyncio.to_thread(path.stat)
+        except (UnknownFile, FileNotFoundError):
+            return self._clock.now()
+        return datetime.fromtimestamp(status.st_mtime, UTC)
+
+    async def _wanted_inputs(self) -> set[str]:
+        """Keys that a job which has not ended will read."""
+        unfinished = await self._database.read(jobs.open_jobs)
+        return {key for job in unfinished for key in job.request.inputs}
+
+    def _tell(self, event: str, changed: Sequence[Job]) -> None:
+        for job in changed:
+            log.info(event, job_id=job.id, attempt=job.attempt)
+            self._feed.publish(job.id, StateChanged())
+
+
+def _note_removed(connection: Connection, removed: Sequence[Job], now: datetime) -> None:
+    for job in removed:
+        jobs.output_removed(connection, job.id, now)
+
+
+def _forget(connection: Connection, removed: Sequence[File]) -> None:
+    for file in removed:
+        files.remove(connection, file.id)

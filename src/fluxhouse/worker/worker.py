@@ -1,0 +1,201 @@
+"""The worker: claims waiting jobs in fair order, has them made, and settles each exactly once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy import Connection
+
+from fluxhouse.core import jobs, queue, settle
+from fluxhouse.core.bell import Bell
+from fluxhouse.core.feed import Feed, StateChanged
+from fluxhouse.core.jobs import Job
+from fluxhouse.core.settle import Outcome
+from fluxhouse.database.database import Database
+from fluxhouse.generation.backend import Backend
+from fluxhouse.generation.clock import Clock
+from fluxhouse.generation.errors import EngineDied, GenerationFailed, PlatformError, RequestRejected
+from fluxhouse.worker.attempt import Attempt, Bench, Store
+from fluxhouse.worker.gate import Gate
+from fluxhouse.worker.routing import Router
+
+log = structlog.get_logger()
+
+End = Callable[[Connection, Job], Job | None]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """`ahead` is how many jobs a backend gets beyond its slots, so that it never waits for the database."""
+
+    ahead: int = 1
+    heartbeat_seconds: float = 5.0
+    idle_seconds: float = 5.0
+    grace_seconds: float = 10.0
+
+
+class Worker:
+    """Makes jobs until it is stopped. Several may run at once, one task each."""
+
+    def __init__(
+        self,
+        database: Database,
+        router: Router,
+        storage: Store,
+        feed: Feed,
+        bell: Bell,
+        clock: Clock,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self._database = database
+        self._router = router
+        self._storage = storage
+        self._feed = feed
+        self._bell = bell
+        self._clock = clock
+        self._options = options or WorkerOptions()
+        self._gates = {id(backend): Gate() for backend, _ in router.backends()}
+        self._held: dict[asyncio.Task[None], Job] = {}
+        self._stopping = False
+
+    async def recover(self) -> None:
+        """Let every job wait again that a worker before this one left running; nobody else may be at work."""
+        for job in await self._database.write(lambda c: settle.recover(c, self._clock.now())):
+            log.info("job_recovered", job_id=job.id, attempt=job.attempt, state=job.state)
+            self._feed.publish(job.id, StateChanged())
+
+    async def run(self) -> None:
+        """Work until `stop` is called; cancelling it drops what is held without a word."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            while not self._stopping:
+                if not await self._claim():
+                    await self._bell.wait(self._options.idle_seconds)
+        finally:
+            beating.cancel()
+            with suppress(asyncio.CancelledError):
+                await beating
+
+    async def stop(self) -> None:
+        """Claim no more, give what runs its grace, and put back into the queue what has not ended by then."""
+        self._stopping = True
+        self._bell.ring()
+        if self._held:
+            _, unfinished = await asyncio.wait(self._held, timeout=self._options.grace_seconds)
+            for task in unfinished:
+                task.cancel()
+            if unfinished:
+                await asyncio.wait(unfinished)
+
+    async def _claim(self) -> bool:
+        """Start what the backends have room for; False where there was nothing."""
+        wanted = list(self._rooms())
+        if not wanted:
+            return False
+        try:
+            claimed = await self._database.write(lambda c: self._take(c, wanted))
+        except Exception:
+            # The database may be locked or full for a while: neither may end the worker.
+            log.exception("claim_failed")
+            return False
+        for job in claimed:
+            self._start(job)
+        return bool(claimed)
+
+    def _rooms(self) -> Iterator[tuple[int, list[str]]]:
+        """For each backend with room: how many more jobs, and of which models."""
+        for backend, models in self._router.backends():
+            held = sum(job.request.model in models for job in self._held.values())
+            room = backend.slots + self._options.ahead - held
+            if room > 0:
+                yield room, list(models)
+
+    def _take(self, connection: Connection, wanted: list[tuple[int, list[str]]]) -> list[Job]:
+        now = self._clock.now()
+        return [job for room, models in wanted for job in queue.claim(connection, room, now, models)]
+
+    def _start(self, job: Job) -> None:
+        task = asyncio.create_task(self._work(job), name=f"job {job.id}")
+        self._held[task] = job
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        del self._held[task]
+        self._bell.ring()
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            # Not settled: its heartbeat ends here, so the sweep lets it wait again.
+            log.error("settle_failed", exc_info=failure)
+
+    async def _work(self, job: Job) -> None:
+        with structlog.contextvars.bound_contextvars(job_id=job.id):
+            log.info("job_started", model=job.request.model, attempt=job.attempt)
+            self._feed.publish(job.id, StateChanged())
+            attempt = Attempt(job, self._bench(self._router.backend_for(job.request.model)))
+            try:
+                end = await self._end_of(attempt)
+            except asyncio.CancelledError:
+                await self._settle(job, lambda c, row: settle.worker_died(c, row, self._clock.now()))
+                raise
+            await self._settle(job, end)
+
+    def _bench(self, backend: Backend) -> Bench:
+        return Bench(self._database, self._storage, self._feed, backend, self._gates[id(backend)])
+
+    async def _end_of(self, attempt: Attempt) -> End:
+        """Run the attempt; the verb that settles it."""
+        job, clock = attempt.job, self._clock
+        try:
+            complete = await attempt.run()
+        except EngineDied:
+            alone = job.engine_deaths > 0
+            log.warning("engine_died", alone=alone)
+            return lambda c, row: settle.engine_died(c, row, clock.now(), alone=alone)
+        except Exception as error:
+            failure = _failure(error)
+            log.warning("job_failing", code=failure.code, exc_info=None if isinstance(error, PlatformError) else error)
+            return lambda c, row: settle.fail(c, row, failure, clock.now())
+        outcome = Outcome(tuple(attempt.images), attempt.seconds)
+        verb = settle.succeed if complete else settle.cancelled
+        return lambda c, row: verb(c, row, outcome, clock.now())
+
+    async def _settle(self, job: Job, end: End) -> None:
+        def current(connection: Connection) -> Job | None:
+            # Read again: somebody may have asked to stop meanwhile. A later attempt is not ours to end.
+            row = jobs.get(connection, job.id)
+            return end(connection, row) if row.attempt == job.attempt else None
+
+        ended = await self._database.write(current)
+        self._feed.forget(job.id)
+        self._feed.publish(job.id, StateChanged())
+        if ended is None:
+            log.info("job_superseded", attempt=job.attempt)
+        else:
+            log.info("job_settled", state=ended.state, attempt=ended.attempt, images=len(ended.images))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._options.heartbeat_seconds)
+            held = [(job.id, job.attempt) for job in self._held.values()]
+            if held:
+                await self._say_alive(held)
+
+    async def _say_alive(self, held: list[tuple[str, int]]) -> None:
+        try:
+            await self._database.write(lambda c: jobs.beat(c, held, self._clock.now()))
+        except Exception:
+            log.exception("heartbeat_failed")
+
+
+def _failure(error: Exception) -> GenerationFailed:
+    """What an attempt's error says to the caller: typed errors as they are, everything else without its inside."""
+    if isinstance(error, GenerationFailed):
+        return error
+    typed = error if isinstance(error, PlatformError) else PlatformError("Something went wrong on our side.")
+    failure = GenerationFailed(typed.message)
+    failure.code = typed.code
+    failure.retryable = not isinstance(error, RequestRejected)
+    return failure
