@@ -10,7 +10,7 @@ from types import UnionType
 from typing import Any, TypeVar
 
 from fluxhouse.catalog.model import Licence, Model
-from fluxhouse.catalog.parameter import TYPES, Parameter
+from fluxhouse.catalog.parameter import ITEM_TYPES, TYPES, Parameter
 from fluxhouse.catalog.schema import CUSTOM
 from fluxhouse.generation.credits import to_micro
 from fluxhouse.generation.errors import InvalidParameter
@@ -85,6 +85,12 @@ class _Table:
             raise self.wrong(key, "must be a list of strings")
         return tuple(texts)
 
+    def take_one_of(self, key: str, allowed: Sequence[str]) -> str:
+        text = self.take(key, str)
+        if text not in allowed:
+            raise self.wrong(key, f"must be one of {', '.join(allowed)}")
+        return text
+
     def left(self) -> tuple[str, ...]:
         return tuple(self._left)
 
@@ -148,6 +154,8 @@ def _changed(parameter: Parameter, table: _Table) -> Parameter:
     changed = replace(parameter, **changes)
     if changed.type not in TYPES:
         raise table.wrong("type", f"must be one of {', '.join(TYPES)}")
+    if changed.type == "array" and changed.item_type not in ITEM_TYPES:
+        raise table.wrong("item_type", f"must be one of {', '.join(ITEM_TYPES)}")
     try:
         replace(changed, required=False, supported=True).check(changed.default)
     except InvalidParameter as error:
@@ -167,13 +175,13 @@ def _read_model(table: _Table, vocabulary: Vocabulary, stem: str) -> tuple[Model
         id=model_id,
         name=table.take("name", str),
         description=table.take("description", str),
-        modality=table.take("modality", str),
+        modality=table.take_one_of("modality", ("image",)),
         price_micro=_read_price(table),
         tags=table.take_texts("tags"),
         related=table.take_texts("related"),
         licence=_read_licence(table.take_table("licence")),
         aspect_ratios=ratios,
-        input_task=Task(table.take("input_task", str)),
+        input_task=Task(table.take_one_of("input_task", tuple(Task))),
         parameters=parameters,
         foreign=tuple(parameter for name, parameter in vocabulary.parameters.items() if name not in known),
     )
@@ -214,6 +222,7 @@ def _read_parameters(
 ) -> tuple[Parameter, ...]:
     names = table.take_texts("parameters")
     overrides = table.take_table("overrides")
+    without_default = table.take_texts("without_default", [])
     parameters = []
     for name in names:
         if name not in vocabulary.parameters:
@@ -223,13 +232,20 @@ def _read_parameters(
             parameter = replace(parameter, enum=(*ratios, CUSTOM) if "width" in names else tuple(ratios))
         if name == "model":
             parameter = replace(parameter, enum=tuple(members), default=members[0] if len(members) > 1 else None)
+        if name in without_default:
+            parameter = replace(parameter, default=None)
         parameters.append(_changed(parameter, overrides.take_table(name)))
     overrides.end()
     return tuple(parameters)
 
 
 def _join(model: Model, selects: Sequence[str], models: Mapping[str, Model]) -> Model:
+    """The entrypoint with its members, each of which may know only what the entrypoint knows."""
+    known = {parameter.name for parameter in model.parameters}
     for name in selects:
         if name not in models:
             raise MalformedCatalog(f"{model.id}.toml: selects names the unknown model {name}")
+        beyond = [parameter.name for parameter in models[name].parameters if parameter.name not in known]
+        if beyond:
+            raise MalformedCatalog(f"{model.id}.toml: parameters lacks {beyond[0]}, which {name} takes")
     return replace(model, members=tuple(models[name] for name in selects))

@@ -8,6 +8,7 @@ from typing import Any
 
 from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.catalog.schema import request_schema
+from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.errors import UnsupportedParameter
 from fluxhouse.generation.request import Task
 
@@ -68,6 +69,11 @@ class Model:
         """Width and height of a ratio; `megapixels` "0.25" halves both."""
         width, height = self.aspect_ratios[ratio]
         return (width // 2, height // 2) if megapixels == "0.25" else (width, height)
+
+    def served_by(self, serving: Mapping[str, Serving]) -> Serving | None:
+        """Who serves this model; for an entrypoint the first member that is served, None where nobody does."""
+        ids = [member.id for member in self.members] or [self.id]
+        return next((serving[model_id] for model_id in ids if model_id in serving), None)
 
     def schema(self) -> dict[str, Any]:
         """JSON Schema 2020-12 of the request body: a closed object, with the rules across fields."""

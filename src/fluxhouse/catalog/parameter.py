@@ -13,6 +13,7 @@ from fluxhouse.generation.errors import InvalidParameter, UnsupportedParameter
 Value = str | int | float | bool | list[Any] | None
 
 TYPES = ("string", "integer", "number", "boolean", "array")
+ITEM_TYPES = ("string", "number", "object")
 _ARTICLES = {
     "string": "a string",
     "integer": "an integer",
