@@ -27,7 +27,7 @@ def openapi(catalog: Catalog, public_url: str, serving: Mapping[str, Serving]) -
     available = [model for model in catalog.models if model.available]
     paths: dict[str, Any] = {}
     for model in available:
-        paths[f"/api/v1/models/{model.id}/run"] = {"post": _run(model, model.id in serving)}
+        paths[f"/api/v1/models/{model.id}/run"] = {"post": _run(model, model.served_by(serving) is not None)}
         paths[f"/api/v1/models/{model.id}/quote"] = {"post": _quote(model)}
     requests = {_request_name(model): _request_schema(model) for model in available}
     return {
@@ -80,8 +80,8 @@ _IDEMPOTENCY_KEY = _parameter(
 _PREFER = _parameter(
     "header",
     "Prefer",
-    {"type": "string", "pattern": "^wait=[1-9][0-9]?$"},
-    "`wait=60` waits up to that many seconds and answers 200 with the finished job.",
+    {"type": "string"},
+    "`wait=60` waits up to that many seconds and answers 200 with the finished job; any other preference is ignored.",
 )
 
 

@@ -8,8 +8,8 @@ from typing import Any
 Schema = dict[str, Any]
 
 JOB_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
-JOB_ID_PATTERN = "^job_[0-9A-Za-z]{1,64}$"
-FILE_ID_PATTERN = "^file_[0-9A-Za-z]{1,64}$"
+JOB_ID_PATTERN = "^job_[0-9a-f]{32}$"
+FILE_ID_PATTERN = "^file_[0-9a-f]{32}$"
 
 _TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2025-01-23T12:00:00Z"]}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
@@ -233,17 +233,18 @@ _CREDITS = _closed(
 )
 
 _USAGE_COUNTS: Mapping[str, Schema] = {
-    "requests": {**_COUNT, "description": "Submits, refused ones included."},
+    "submitted": {**_COUNT, "description": "Submits accepted."},
     "refused": {**_COUNT, "description": "Submits answered with an error."},
     "completed": _COUNT,
     "failed": _COUNT,
     "cancelled": _COUNT,
     "images": {**_COUNT, "description": "Images delivered."},
     "creditCost": _credits("Credits charged."),
+    "inferenceSeconds": {"type": "number", "minimum": 0, "description": "Seconds the backend spent."},
 }
 
 _USAGE = _closed(
-    "What this account did, by day (UTC) and model, newest first.",
+    "What this account did, by day (UTC), key and model, newest first.",
     {
         "since": {"type": "string", "format": "date"},
         "until": {"type": "string", "format": "date"},
@@ -296,8 +297,13 @@ def component_schemas() -> dict[str, Schema]:
         "Credits": _CREDITS,
         "Usage": _USAGE,
         "UsageEntry": _closed(
-            "One day of one model.",
-            {"date": {"type": "string", "format": "date"}, "model": _text("The model id."), **_USAGE_COUNTS},
+            "One day of one key and model.",
+            {
+                "date": {"type": "string", "format": "date"},
+                "keyId": _text("The API key's id, not the key."),
+                "model": _text("The model id."),
+                **_USAGE_COUNTS,
+            },
         ),
         "UsageTotals": _closed("The sums over the period.", _USAGE_COUNTS),
         "Health": _closed("This process answers.", {"status": {"type": "string", "enum": ["ok", "ready"]}}),
