@@ -1,0 +1,79 @@
+"""What an engine is told at its start: which models it holds, on which device, with which limits; torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWeights:
+    """Where a model's weights lie and what holds where a request says nothing.
+
+    `folder` is a diffusers folder (safetensors only). `max_text_tokens` is the T5 length: 512 for dev and Kontext,
+    256 for schnell; it changes the picture. `fit_references` resizes Kontext references to the size of the answer
+    instead of to the resolutions that Kontext was trained on.
+    """
+
+    folder: Path
+    steps: int
+    guidance: float | None
+    max_text_tokens: int = 512
+    fit_references: bool = False
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"steps is at least 1: {self.steps}")
+        if self.max_text_tokens < 1:
+            raise ValueError(f"max_text_tokens is at least 1: {self.max_text_tokens}")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """One engine: a process, a device, and the models it serves by id.
+
+    Ids that name the same folder share its weights. `threads` None leaves torch's own number; the same bytes for the
+    same request are promised for the same number only. `start_seconds` bounds the load and the wait for a restart;
+    after `silence_seconds` without a sign the process is ended and started again.
+    """
+
+    models: Mapping[str, ModelWeights]
+    name: str = "fluxhouse-engine"
+    device: str = "cpu"
+    dtype: str = "float32"
+    threads: int | None = None
+    slots: int = 1
+    max_pixels: int = 4096 * 4096
+    max_frame_bytes: int = 128 * 1024 * 1024
+    start_seconds: float = 900.0
+    silence_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        if not self.models:
+            raise ValueError("models names at least one model")
+        if self.dtype not in ("float32", "bfloat16"):
+            raise ValueError(f"dtype is float32 or bfloat16: {self.dtype}")
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise ValueError(f"device is cpu, cuda or cuda:N: {self.device}")
+        if self.slots < 1:
+            raise ValueError(f"slots is at least 1: {self.slots}")
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-ready mapping that `from_json` restores."""
+        plain = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "models"}
+        return plain | {"models": {model: _weights_to_json(weights) for model, weights in self.models.items()}}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> EngineOptions:
+        models = {
+            model: ModelWeights(**{**weights, "folder": Path(weights["folder"])})
+            for model, weights in fields["models"].items()
+        }
+        return cls(**{**fields, "models": models})
+
+
+def _weights_to_json(weights: ModelWeights) -> dict[str, Any]:
+    plain = {key: getattr(weights, key) for key in weights.__dataclass_fields__}
+    return plain | {"folder": str(weights.folder.absolute())}
