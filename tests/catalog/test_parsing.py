@@ -169,6 +169,12 @@ def test_an_input_image_means_image_to_image_elsewhere():
     assert (squared.task, squared.strength, squared.width, squared.height) == (Task.VARY, 1.0, 1024, 1024)
 
 
+def test_a_strength_of_zero_still_asks_for_one_step():
+    """0 is in the contract's range, and a backend must have something to do."""
+    made = request({"input_image": URL, "prompt_strength": 0}, inputs=[PICTURE])
+    assert 0 < made.strength < 1 / 50
+
+
 def test_a_small_picture_is_fitted_to_a_quarter_megapixel():
     """`megapixels` holds for the input image's shape too."""
     made = request({"input_image": URL, "megapixels": "0.25"}, inputs=[InputImage("k", 50, 50)])

@@ -123,6 +123,13 @@ def test_what_is_not_supported_yet_is_marked():
     assert "prompt_upsampling=false" in llm_model_text(CATALOG.model("flux-kontext-pro"), SERVING, PUBLIC_URL)
 
 
+def test_names_in_descriptions_are_set_as_code():
+    """Backticks of the catalog become code elements on the page."""
+    html = render_model_page(CATALOG.model("flux"), SERVING, PUBLIC_URL)
+    assert "Needs <code>height</code>" in html
+    assert "`" not in html
+
+
 def test_the_overview_lists_every_model():
     """Page and text name each model with its price and its own page."""
     html, text = render_index(CATALOG, SERVING, PUBLIC_URL), llm_text(CATALOG, PUBLIC_URL, SERVING)

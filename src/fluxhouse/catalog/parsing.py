@@ -16,6 +16,7 @@ from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
 
 IMAGE_FIELDS = ("input_image", "image_url")
 RANDOM_SEED = -1
+LEAST_STRENGTH = 0.001  # Backends refuse a variation without any step: this is the last step alone, at any step count.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,7 +66,7 @@ class Parsed:
             task=self.task,
             steps=self.values.get("num_inference_steps"),
             guidance=self.values.get("guidance_scale"),
-            strength=self.values["prompt_strength"] if self.task is Task.VARY else None,
+            strength=max(self.values["prompt_strength"], LEAST_STRENGTH) if self.task is Task.VARY else None,
             inputs=tuple(image.key for image in inputs),
             format=OutputFormat(self.values.get("output_format", OutputFormat.PNG)),
             quality=self.values.get("output_quality", 80),
