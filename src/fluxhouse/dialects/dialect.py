@@ -212,6 +212,13 @@ class Door:
             await self.cancel_abandoned(job)
         return after
 
+    async def remove_output(self, job: Job) -> None:
+        """Delete an ended job's images, and its inputs, before their time."""
+        for key in (*(image.key for image in job.images), *job.request.inputs):
+            await self.storage.delete(key)
+        now = self.clock.now()
+        await self.database.write(lambda connection: jobs.output_removed(connection, job.id, now))
+
     def output_url(self, job: Job, image: DeliveredImage) -> str:
         """Where anyone who is given it may read the image until the job's output expires."""
         return self.signer.sign(image.key, job.expires_at)

@@ -1,1 +1,5 @@
-"""The native accent: PixelDojo's contract and everything it lacks."""
+"""The native API: PixelDojo's contract to the letter, and what it lacks."""
+
+from fluxhouse.dialects.native.routes import routes
+
+__all__ = ["routes"]

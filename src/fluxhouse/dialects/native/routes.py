@@ -1,0 +1,42 @@
+"""Every route of the native API, which is PixelDojo's contract and what it lacks."""
+
+from __future__ import annotations
+
+from starlette.routing import BaseRoute, Route
+
+from fluxhouse.dialects.dialect import Door
+from fluxhouse.dialects.native.account import Account
+from fluxhouse.dialects.native.events import Events
+from fluxhouse.dialects.native.models import Models
+from fluxhouse.dialects.native.polling import Polling
+from fluxhouse.dialects.native.submitting import Submitting
+from fluxhouse.dialects.native.uploads import Uploads
+
+
+def routes(door: Door) -> list[BaseRoute]:
+    """The routes; errors they raise are rendered by the application with `bodies.failure`."""
+    submitting, polling, models, uploads, account = (
+        Submitting(door),
+        Polling(door),
+        Models(door),
+        Uploads(door),
+        Account(door),
+    )
+    return [
+        Route("/api/v1/models/{model}/run", submitting.run, methods=["POST"]),
+        Route("/api/v1/models/{model}/quote", submitting.quote, methods=["POST"]),
+        Route("/api/v1/jobs/{job}", polling.get, methods=["GET"]),
+        Route("/api/v1/jobs/{job}", polling.cancel, methods=["DELETE"]),
+        Route("/api/v1/jobs/{job}/output", polling.remove_output, methods=["DELETE"]),
+        Route("/api/v1/jobs/{job}/events", Events(door).stream, methods=["GET"]),
+        Route("/api/v1/jobs", polling.list, methods=["GET"]),
+        Route("/api/v1/models", models.list, methods=["GET"]),
+        Route("/api/v1/models/{model}", models.get, methods=["GET"]),
+        Route("/api/v1/models/{model}/schema", models.schema, methods=["GET"]),
+        Route("/api/openapi", models.openapi, methods=["GET"]),
+        Route("/api/v1/files", uploads.add, methods=["POST"]),
+        Route("/api/v1/files/{file}", uploads.get, methods=["GET"]),
+        Route("/api/v1/files/{file}", uploads.remove, methods=["DELETE"]),
+        Route("/api/v1/credits", account.credits, methods=["GET"]),
+        Route("/api/v1/usage", account.usage, methods=["GET"]),
+    ]
