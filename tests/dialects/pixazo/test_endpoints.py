@@ -327,6 +327,16 @@ async def test_a_picture_is_varied(gateway: Any) -> None:
     assert await gateway.door.storage.get(asked.inputs[0])
 
 
+async def test_a_repeated_variation_keeps_one_picture(gateway: Any) -> None:
+    """A replayed submit with a picture neither makes a second job nor keeps the picture a second time."""
+    image_url = "data:image/png;base64," + base64.b64encode(gateway.sample(64, 32)).decode()
+    body, repeated = {"prompt": "a fox", "image_url": image_url}, {"Idempotency-Key": "order-1"}
+    first = await gateway.submit(body, VARY, **repeated)
+    second = await gateway.submit(body, VARY, **repeated)
+    assert second.json() == first.json()
+    assert len([key async for key in gateway.door.storage.keys("inputs/")]) == 1
+
+
 async def test_an_unusable_picture_is_refused_by_name(gateway: Any) -> None:
     """A picture that cannot be read is 400 with its field, and makes no job."""
     response = await gateway.submit({"prompt": "a", "image_url": "data:image/png;base64,AAAA"}, VARY)
@@ -360,6 +370,19 @@ async def test_another_method_is_405(gateway: Any, method: str, path: str, allow
     response = await gateway.client.request(method, path)
     assert (response.status_code, response.headers["Allow"]) == (405, allowed)
     assert response.json()["error"] == "Method not allowed"
+
+
+async def test_a_fault_of_ours_is_500_in_the_tables_words(gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error nobody expected tells nothing of the inside."""
+
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a secret of the inside")
+
+    monkeypatch.setattr(gateway.door, "any_job", broken)
+    response = await gateway.poll(NEVER)
+    assert response.status_code == 500
+    assert response.json()["error"] == "An unexpected error occurred, please try again later"
+    assert "secret" not in response.text
 
 
 async def test_a_suspended_account_is_403(gateway: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -20,6 +21,8 @@ from fluxhouse.dialects.dialect import Door, Order
 from fluxhouse.dialects.pixazo import answers
 from fluxhouse.dialects.pixazo.operations import MODEL_ID, Operation, operations, refuse_unknown
 from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob, UnsupportedParameter
+
+log = structlog.get_logger()
 
 DIALECT = "pixazo"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
@@ -69,6 +72,9 @@ class Endpoint:
             return await self._answer(request)
         except PlatformError as error:
             return _refused(error)
+        except Exception:  # The last place that knows this contract's words.
+            log.exception("pixazo_request_failed", path=request.scope["route"].path)
+            return _refused(PlatformError("The fault is ours; it was noted."))
 
 
 class Nowhere:
@@ -110,9 +116,10 @@ class Submitting:
         asked = self._operation.parse(wire.json_object(content, request.headers.get("content-type")))
         self._door.require_serving(MODEL_ID)
         sent = wire.idempotency_key(request, content)
-        first = None if sent is None else await self._door.replay(caller, MODEL_ID, sent)
-        if first is not None:
-            return first
+        if sent is not None and asked.input_values:
+            first = await self._door.replay(caller, MODEL_ID, sent)  # before anything is fetched
+            if first is not None:
+                return first
         inputs = await self._door.accept_inputs(caller, asked.input_values)
         made = asked.request(inputs, self._door.draw_seed())
         return await self._door.submit(caller, Order(DIALECT, MODEL_ID, made, self._price_micro, sent))
