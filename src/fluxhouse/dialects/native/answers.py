@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fluxhouse.dialects.native.shapes import reference
+from fluxhouse.dialects.native.shapes import JOB_ID_PATTERN, reference
 
 Answer = dict[str, Any]
 
@@ -32,20 +32,25 @@ _COUNT = {"type": "integer", "minimum": 0}
 
 HEADERS: dict[str, Answer] = {
     "X-Request-Id": _header("Names this request in the logs.", {"type": "string", "minLength": 1}, required=True),
+    "RateLimit-Policy": _header("The rate limit of this key, as structured fields.", {"type": "string"}),
     "RateLimit": _header("What is left of the rate limit, as structured fields.", {"type": "string"}),
     "X-RateLimit-Limit": _header("Submits a minute for this key.", _COUNT),
     "X-RateLimit-Remaining": _header("Submits left now.", _COUNT),
     "X-RateLimit-Reset": _header("When the full number is left again, in Unix seconds.", _COUNT),
+    "X-Job-Id": _header("The job that was made.", {"type": "string", "pattern": JOB_ID_PATTERN}),
+    "Location": _header("With 202: where to poll.", {"type": "string", "format": "uri"}),
+    "Preference-Applied": _header("The wait that was granted.", {"type": "string"}),
     "Retry-After": _header("Seconds to wait.", _COUNT),
     "Idempotent-Replayed": _header("`true` where this is the first submit's answer again.", {"enum": ["true"]}),
 }
 
-_RATE = ("RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+_SUBMIT = ("X-Job-Id", "Location", "Preference-Applied", "Idempotent-Replayed")
+_RATE = ("RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
 def success(description: str, schema: str, *, submit: bool = False) -> Answer:
     """A response whose body is the component `schema`; a submit's also tells the rate limit."""
-    names = ("X-Request-Id", *_RATE, "Idempotent-Replayed") if submit else ("X-Request-Id",)
+    names = ("X-Request-Id", *_RATE, *_SUBMIT) if submit else ("X-Request-Id",)
     return _answer(description, schema, names)
 
 

@@ -92,7 +92,7 @@ def _run(model: Model, served: bool) -> Schema:
     answers = {
         "200": finished,
         "202": success("Accepted.", "Submitted", submit=True),
-        **failures(*_KEYED, 402, 404, 409, 413, 415, 422),
+        **failures(*_KEYED, 402, 404, 409, 410, 413, 415, 422),
     }
     unserved = "" if served else " No backend of this installation serves it now: it answers 503."
     return _operation(
@@ -177,8 +177,7 @@ def _job_paths() -> Schema:
                 "jobs",
                 "Cancel a job; images not delivered are not charged",
                 {
-                    "200": success("Cancelled.", "Job"),
-                    "202": success("It runs, and ends within one step.", "Job"),
+                    "200": success("Cancelled, or, where it runs, ending within one step.", "Job"),
                     **failures(*_KEYED, 404, 409),
                 },
                 parameters=[job_id],
@@ -210,6 +209,7 @@ def _job_list() -> Schema:
         _parameter("query", "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Jobs a page."),
         _parameter("query", "cursor", {"type": "string", "minLength": 1, "maxLength": 200}, "The last `nextCursor`."),
         _parameter("query", "status", {"type": "string", "enum": list(JOB_STATUSES)}, "Only jobs in this status."),
+        _parameter("query", "model", {"type": "string"}, "Only jobs submitted to this model."),
     ]
     answers = {"200": success("One page.", "JobList"), **failures(*_KEYED)}
     return _operation("list-jobs", "jobs", "List jobs, newest first", answers, parameters=parameters)
@@ -217,8 +217,13 @@ def _job_list() -> Schema:
 
 def _other_paths() -> Schema:
     days = _parameter(
-        "query", "days", {"type": "integer", "minimum": 1, "maximum": 366, "default": 30}, "Days up to today."
+        "query",
+        "days",
+        {"type": "integer", "minimum": 1, "maximum": 366, "default": 30},
+        "How many days, where `from` is not given.",
     )
+    day = {"type": "string", "format": "date"}
+    period = [days, _parameter("query", "from", day, "First day."), _parameter("query", "to", day, "Last day.")]
     usage = {"200": success("The usage.", "Usage"), **failures(*_KEYED)}
     ready = {"200": success("It can take jobs.", "Health"), **failures(503)}
     return {
@@ -228,7 +233,7 @@ def _other_paths() -> Schema:
                 "get-credits", "account", "Credits", {"200": success("Now.", "Credits"), **failures(*_KEYED)}
             )
         },
-        "/api/v1/usage": {"get": _operation("get-usage", "account", "Usage by day", usage, parameters=[days])},
+        "/api/v1/usage": {"get": _operation("get-usage", "account", "Usage by day", usage, parameters=period)},
         "/healthz": {
             "get": _operation(
                 "get-health", "health", "Alive", {"200": success("This process answers.", "Health")}, security=[]

@@ -105,13 +105,16 @@ _JOB = _closed(
         ),
         "assets": {"type": "array", "items": reference("Asset"), "description": "The same images with their facts."},
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "description": "Seed of the first image."},
+        "prompt": _text("The prompt again."),
+        "queuePosition": {**_COUNT, "description": "Jobs ahead of this one, while it waits."},
+        "outputExpired": {"type": "boolean", "enum": [True], "description": "The images expired or were deleted."},
         "progress": reference("Progress"),
         "timings": _closed("Seconds.", {"inference": {"type": "number", "minimum": 0}}),
         "error": reference("JobError"),
     },
     optional=(
         *("servedBy", "startedAt", "completedAt", "output", "assets", "seed"),
-        *("progress", "timings", "error"),
+        *("prompt", "queuePosition", "outputExpired", "progress", "timings", "error"),
     ),
 )
 
@@ -202,7 +205,10 @@ _QUOTE = _closed(
         "creditCost": _credits("Credits of the whole request."),
         "usdCost": {"type": "number", "minimum": 0, "description": "The same in US dollars."},
         "creditsRemaining": _credits("Credits available to the account now."),
+        "width": {"type": "integer", "minimum": 16, "description": "Pixels; absent where an input image decides."},
+        "height": {"type": "integer", "minimum": 16, "description": "Pixels; absent where an input image decides."},
     },
+    optional=("width", "height"),
 )
 
 _FILE = _closed(
@@ -233,18 +239,17 @@ _CREDITS = _closed(
 )
 
 _USAGE_COUNTS: Mapping[str, Schema] = {
-    "submitted": {**_COUNT, "description": "Submits accepted."},
+    "requests": {**_COUNT, "description": "Submits, refused ones included."},
     "refused": {**_COUNT, "description": "Submits answered with an error."},
     "completed": _COUNT,
     "failed": _COUNT,
     "cancelled": _COUNT,
     "images": {**_COUNT, "description": "Images delivered."},
     "creditCost": _credits("Credits charged."),
-    "inferenceSeconds": {"type": "number", "minimum": 0, "description": "Seconds the backend spent."},
 }
 
 _USAGE = _closed(
-    "What this account did, by day (UTC), key and model, newest first.",
+    "What this account did, by day (UTC) and model, newest first.",
     {
         "since": {"type": "string", "format": "date"},
         "until": {"type": "string", "format": "date"},
@@ -297,10 +302,9 @@ def component_schemas() -> dict[str, Schema]:
         "Credits": _CREDITS,
         "Usage": _USAGE,
         "UsageEntry": _closed(
-            "One day of one key and model.",
+            "One day of one model.",
             {
                 "date": {"type": "string", "format": "date"},
-                "keyId": _text("The API key's id, not the key."),
                 "model": _text("The model id."),
                 **_USAGE_COUNTS,
             },
