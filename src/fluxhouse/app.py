@@ -1,0 +1,253 @@
+"""The ASGI application: mounts the dialects and the console, observes every request, answers what nobody else does."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from datetime import datetime
+from time import perf_counter
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from fluxhouse.console import pages
+from fluxhouse.core import jobs, queue, usage
+from fluxhouse.dialects import native, outputs, pixazo
+from fluxhouse.dialects.dialect import Door
+from fluxhouse.dialects.native.bodies import failure, failure_of
+from fluxhouse.dialects.pixazo import answers as pixazo_answers
+from fluxhouse.generation.errors import PlatformError
+
+log = structlog.get_logger()
+
+NotReady = Callable[[], Awaitable[str | None]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PIXAZO = ("/flux-dev/", "/flux-dev-polling/", "/v2/requests/")
+_WITHOUT_CORS = ("/docs", "/static/", "/metrics")
+_HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,1000}")
+_EXPOSED = (
+    "X-Request-Id, X-Job-Id, Location, Content-Location, Retry-After, Idempotent-Replayed, Preference-Applied, "
+    "RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, ETag, Content-Range"
+)
+_BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+def create_app(door: Door, not_ready: NotReady) -> ASGIApp:
+    """The application over one door; `not_ready` says why this process cannot take jobs, None where it can."""
+    registry = CollectorRegistry()
+    probes = Probes(door, not_ready, registry)
+    options = door.options
+    app = Starlette(
+        routes=[
+            *native.routes(door),
+            *pixazo.routes(door),
+            *outputs.routes(door),
+            *pages.routes(door.catalog, options.serving, options.public_url, options.usd_per_credit),
+            Route("/healthz", probes.healthz, methods=["GET"]),
+            Route("/readyz", probes.readyz, methods=["GET"]),
+            Route("/metrics", probes.metrics, methods=["GET"]),
+        ],
+        middleware=[Middleware(Observed, meter=Meter(registry))],
+        exception_handlers={PlatformError: _refused, HTTPException: _not_routed},
+    )
+    app.router.redirect_slashes = False  # A redirect would repeat the Host header that the caller sent.
+    return app
+
+
+class Meter:
+    """Counts requests by route template, never by address, so that its series stay few."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("method", "route", "status")
+        self._requests = Counter("fluxhouse_http_requests", "Answered requests.", labels, registry=registry)
+        self._seconds = Histogram(
+            "fluxhouse_http_request_seconds", "Seconds to the end of the answer.", ("route",), buckets=_BUCKETS,
+            registry=registry,
+        )  # fmt: skip
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method if method in _METHODS else "OTHER", route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+
+class Observed:
+    """Pure ASGI around everything: request ids, CORS, access log, metrics, and the answer to what went wrong in us.
+
+    No key, prompt, query string or image byte is logged: of an address only its route's template and its job.
+    """
+
+    def __init__(self, app: ASGIApp, meter: Meter) -> None:
+        self._app = app
+        self._meter = meter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
+        shared = "origin" in headers and not scope["path"].startswith(_WITHOUT_CORS)
+        answer = Answer(send, request_id, shared)
+        started = perf_counter()
+        with bound_contextvars(request_id=request_id):
+            try:
+                if shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                    await _preflight(headers)(scope, receive, answer.send)
+                else:
+                    await self._app(scope, receive, answer.send)
+            except Exception as error:
+                _log_crash(error)
+                if answer.status:
+                    raise  # half an answer is out: only breaking the connection says that it is not whole
+                await _crashed(scope["path"])(scope, receive, answer.send)
+            finally:
+                self._note(scope, answer, perf_counter() - started)
+
+    def _note(self, scope: Scope, answer: Answer, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        job = answer.job or scope.get("path_params", {}).get("job")
+        self._meter.count(scope["method"], route, answer.status, seconds)
+        fields: dict[str, Any] = {"job": job[:100]} if job else {}
+        log.info(
+            "http_request",
+            method=scope["method"][:10],
+            route=route,
+            status=answer.status,
+            milliseconds=round(seconds * 1000, 2),
+            **fields,
+        )
+
+
+class Answer:
+    """One answer on its way out: adds the headers that every answer carries, remembers its status and job."""
+
+    def __init__(self, send: Send, request_id: str, shared: bool) -> None:
+        self.status = 0
+        self.job: str | None = None
+        self._send = send
+        self._request_id = request_id
+        self._shared = shared
+
+    async def send(self, message: Message) -> None:
+        """Pass an ASGI message on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers["X-Request-Id"] = self._request_id
+            self.job = headers.get("x-job-id")
+            if self._shared:
+                headers["Access-Control-Allow-Origin"] = "*"
+                headers["Access-Control-Expose-Headers"] = _EXPOSED
+        await self._send(message)
+
+
+class Probes:
+    """`/healthz`, `/readyz` and `/metrics`."""
+
+    def __init__(self, door: Door, not_ready: NotReady, registry: CollectorRegistry) -> None:
+        self._door = door
+        self._not_ready = not_ready
+        self._registry = registry
+
+    async def healthz(self, _request: Request) -> Response:
+        """This process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(self, _request: Request) -> Response:
+        """Whether this process can take jobs."""
+        reason = await self._not_ready()
+        return JSONResponse({"status": "ready"}) if reason is None else failure_of(503, "not_ready", reason)
+
+    async def metrics(self, _request: Request) -> Response:
+        """Prometheus' text: this process's requests, and the installation's jobs, queue and totals."""
+        standing = await self._door.database.read(_standing)
+        now = self._door.clock.now()
+        snapshot = CollectorRegistry()
+        snapshot.register(_Standing(standing, now))
+        text = generate_latest(self._registry) + generate_latest(snapshot)
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+class _Standing(Collector):
+    """The installation at one moment; totals are over all accounts, so that no account shows."""
+
+    def __init__(self, standing: Standing, now: datetime) -> None:
+        self._open, self._depths, self._totals = standing
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families."""
+        states = GaugeMetricFamily("fluxhouse_jobs_open", "Jobs that have not ended.", labels=["state"])
+        for state, count in self._open.items():
+            states.add_metric([state], count)
+        depth = GaugeMetricFamily("fluxhouse_queue_depth", "Jobs waiting.", labels=["model"])
+        oldest = GaugeMetricFamily("fluxhouse_queue_oldest_seconds", "Age of the oldest of them.", labels=["model"])
+        for waiting in self._depths:
+            depth.add_metric([waiting.model], waiting.waiting)
+            oldest.add_metric([waiting.model], max(0.0, (self._now - waiting.oldest).total_seconds()))
+        yield from (states, depth, oldest)
+        totals = dict(self._totals)
+        totals["captured_credits"] = totals.pop("captured_micro") / 1_000_000
+        for name, total in totals.items():
+            yield CounterMetricFamily(f"fluxhouse_usage_{name}", "Since the first day, all accounts.", value=total)
+
+
+Standing = tuple[Mapping[str, int], list[queue.Depth], dict[str, int | float]]
+
+
+def _standing(connection: Connection) -> Standing:
+    return jobs.count_open(connection), queue.depths(connection), usage.totals(connection)
+
+
+def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, PlatformError)
+    return failure(error)
+
+
+def _not_routed(_request: Request, error: Exception) -> Response:
+    """Unknown addresses and methods, as the native API says it."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    return failure_of(error.status_code, code, f"{error.detail}.", headers=error.headers)
+
+
+def _crashed(path: str) -> Response:
+    """What the caller is told of a fault of ours: nothing about it."""
+    if path.startswith(_PIXAZO):
+        status, body = pixazo_answers.refusal(PlatformError())
+        return JSONResponse({"error": body["error"]}, status)
+    return failure(PlatformError())
+
+
+def _log_crash(error: Exception) -> None:
+    # Rendered here: a log renderer that shows local variables would print keys and prompts.
+    log.error("http_request_crashed", traceback="".join(traceback.format_exception(error)))
+
+
+def _preflight(headers: Headers) -> Response:
+    asked = headers.get("access-control-request-headers", "")
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else "Authorization, Content-Type",
+        "Access-Control-Max-Age": "7200",
+    }
+    return Response(status_code=204, headers=allowed)
