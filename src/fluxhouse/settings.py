@@ -1,0 +1,182 @@
+"""What the operator decides, read once from `FLUXHOUSE_*` variables into one frozen value."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "FLUXHOUSE_"
+_FOR_TESTS = PREFIX + "TEST_"
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SHORTEST_SECRET = 16  # characters
+
+
+class SettingsRefused(ValueError):
+    """A variable is unknown or malformed; the message names it and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """One field per variable: `output_ttl` is `FLUXHOUSE_OUTPUT_TTL`, and `data_folder` is `FLUXHOUSE_DATA`.
+
+    `models` says which weights make which models: `flux-dev=/folder,flux-schnell=/other`; `*` stands for every model
+    without an entry of its own, and `testcard` in place of a folder for pictures that cost nothing. Empty, the built-in
+    model makes them all. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_prefix_target="all", env_ignore_empty=True, frozen=True, extra="forbid"
+    )
+
+    data_folder: Path = Field(Path("fluxhouse-data"), alias="data")
+    database_url: str | None = None
+    storage_url: str | None = None
+    public_url: str | None = None
+    models: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    secret: SecretStr | None = None
+    output_ttl: Annotated[timedelta, NoDecode] = timedelta(hours=24)
+    egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
+    threads: int | None = Field(None, ge=1, le=1024)
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @field_validator("data_folder")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _sqlite(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"sqlite:////[^?]+", url):
+            raise ValueError("only sqlite:////absolute/path is supported")
+        return url
+
+    @field_validator("storage_url")
+    @classmethod
+    def _folder(cls, url: str | None) -> str | None:
+        if url is None or url.startswith(("/", "file:///")):
+            return url
+        if url.startswith("s3://"):
+            raise ValueError("s3:// comes with a later version; only file:///absolute/folder is supported now")
+        raise ValueError("only file:///absolute/folder is supported")
+
+    @field_validator("public_url")
+    @classmethod
+    def _web_address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://images.example.com")
+        return url.rstrip("/")
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _pairs(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+        if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
+            raise ValueError("must be id=/folder, several separated by commas")
+        if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+            raise ValueError("names a model twice")
+        return {name.strip(): folder.strip() for name, _, folder in pairs}
+
+    @field_validator("secret")
+    @classmethod
+    def _long(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value()) < _SHORTEST_SECRET:
+            raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
+        return secret
+
+    @field_validator("output_ttl", mode="before")
+    @classmethod
+    def _duration(cls, value: object) -> object:
+        if isinstance(value, timedelta):
+            return value
+        match = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
+        if match is None or int(match[1]) == 0:
+            raise ValueError("must be seconds, or a number with s, m, h or d, such as 24h")
+        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+    @field_validator("egress_allow", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
+
+    @property
+    def database_address(self) -> str:
+        """The SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.data_folder / 'fluxhouse.db'}"
+
+    @property
+    def storage_folder(self) -> Path:
+        """Where image bytes live."""
+        if self.storage_url is None:
+            return self.data_folder / "files"
+        return Path(unquote(self.storage_url.removeprefix("file://")))
+
+    @property
+    def address(self) -> str:
+        """Where callers reach this server: what output URLs begin with."""
+        if self.public_url is not None:
+            return self.public_url
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def shown(self) -> dict[str, str]:
+        """Every variable by its name and value, secrets hidden."""
+        return {
+            variable(name): "" if (value := getattr(self, name)) is None else _spelled(value)
+            for name in type(self).model_fields
+        }
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    alias = Settings.model_fields[field].alias if field in Settings.model_fields else None
+    return PREFIX + (alias or field).upper()
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings of this process; `given` (None is absent) goes before the environment.
+
+    Raises `SettingsRefused` for an unknown variable and for a malformed value.
+    """
+    known = {variable(field) for field in Settings.model_fields}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and not name.startswith(_FOR_TESTS) and name.upper() not in known:
+            raise SettingsRefused(f"{name} is not a setting; there are {', '.join(sorted(known))}")
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsRefused("; ".join(_complaint(detail) for detail in error.errors())) from None
+
+
+def _complaint(detail: Mapping[str, Any]) -> str:
+    named = str(detail["loc"][0]) if detail["loc"] else "settings"
+    return f"{variable(named)}: {str(detail['msg']).removeprefix('Value error, ')}"
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{name}={folder}" for name, folder in value.items())
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, timedelta):
+        return f"{int(value.total_seconds())}s"
+    return str(value)
