@@ -1,4 +1,4 @@
-"""Pixazo's routes on a real database and store, with a worker that does only what a test tells it."""
+"""The application on a real database and store, with a worker that does only what a test tells it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import httpx2
 import pytest
 from PIL import Image
 from sqlalchemy import Connection
-from starlette.applications import Starlette
 
+from fluxhouse.app import create_app
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core import accounts, jobs, keys, ledger, queue, settle
 from fluxhouse.core.bell import Bell
@@ -26,7 +26,6 @@ from fluxhouse.core.keys import Limits
 from fluxhouse.core.settle import Outcome
 from fluxhouse.database.database import Database
 from fluxhouse.dialects.dialect import Door, DoorOptions
-from fluxhouse.dialects.pixazo import routes
 from fluxhouse.dialects.pixazo.answers import job_id_of
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.errors import GenerationFailed
@@ -163,6 +162,10 @@ def door_on(database: Database, folder: Path, clock: SettableClock, serving: dic
     return Door(database, Catalog.load(), *parts, options)
 
 
+async def _ready() -> None:
+    """This process can always take jobs."""
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file, migrated once."""
@@ -182,7 +185,7 @@ async def gateway(migrated: Path, tmp_path: Path) -> AsyncIterator[Gateway]:
     clock = SettableClock()
     serving = {"flux-dev": Serving("fluxhouse-builtin", 8, 3.5)}
     door = door_on(database, tmp_path / "files", clock, serving)
-    transport = httpx2.ASGITransport(app=Starlette(routes=routes(door)))
+    transport = httpx2.ASGITransport(app=create_app(door, _ready))
     async with httpx2.AsyncClient(transport=transport, base_url=PUBLIC_URL) as client:
         opened = Gateway(client, door, database, clock, serving)
         opened.key = await opened.account("ada")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -22,13 +21,11 @@ from fluxhouse.dialects.pixazo import answers
 from fluxhouse.dialects.pixazo.operations import MODEL_ID, Operation, operations, refuse_unknown
 from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob, UnsupportedParameter
 
-log = structlog.get_logger()
-
 DIALECT = "pixazo"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 WEBHOOK_HEADER = "X-Webhook-URL"
 RESULT_PATH = "/flux-dev-polling/dev/getFluxDevStatus"
-STATUS_PATH = "/v2/requests/status/{request_id}"
+STATUS_PATH = "/v2/requests/status/{job}"
 
 _PREFIXES = ("/flux-dev", "/flux-dev-polling", "/v2/requests")
 _POLL_BYTES = 16 * 1024
@@ -72,9 +69,6 @@ class Endpoint:
             return await self._answer(request)
         except PlatformError as error:
             return _refused(error)
-        except Exception:  # The last place that knows this contract's words.
-            log.exception("pixazo_request_failed", path=request.scope["route"].path)
-            return _refused(PlatformError("The fault is ours; it was noted."))
 
 
 class Nowhere:
@@ -101,9 +95,10 @@ class Submitting:
         headers = wire.rate_headers(answer.window, self._door.clock.now())
         if isinstance(answer, Refused):
             return _refused(answer.error, headers)
+        body = answers.submitted(answer.job, self._door.options.public_url)
+        headers["X-Job-Id"] = body["request_id"]
         if answer.replayed:
             headers["Idempotent-Replayed"] = "true"
-        body = answers.submitted(answer.job, self._door.options.public_url)
         return JSONResponse(body, headers=headers | _NOT_CACHED)
 
     async def _take_in(self, request: Request, caller: Caller) -> Submitted | Refused:
@@ -141,7 +136,7 @@ class Polling:
 
     async def status(self, request: Request) -> Response:
         """Generation B: the id in the path, and the owner's key."""
-        request_id = request.path_params["request_id"]
+        request_id = request.path_params["job"]
         job = await self._owned(request.headers.get(KEY_HEADER), request_id)
         return JSONResponse(answers.envelope(job, request_id, self._urls(job)), headers=_NOT_CACHED)
 
