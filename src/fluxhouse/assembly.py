@@ -172,6 +172,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     catalog, clock = Catalog.load(), SystemClock()
     made = make_backends(settings, catalog) if backends is None else _handed_in(backends, catalog)
     router = Router(made.backends, made.serving)
+    make_data_folder(settings)
     database = Database(settings.database_address)
     storage = LocalStorage(settings.storage_folder)
     feed, bell = Feed(), Bell()
@@ -220,6 +221,11 @@ def read_secret(settings: Settings) -> bytes:
 def pepper(secret: bytes) -> bytes:
     """What API keys are hashed with."""
     return hmac.digest(secret, _PEPPER, hashlib.sha256)
+
+
+def make_data_folder(settings: Settings) -> None:
+    """Make the data folder where it is missing; prompts and pictures are nobody else's to read."""
+    settings.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def write_private(path: Path, content: str, *, replace: bool) -> None:

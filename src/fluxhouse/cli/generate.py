@@ -1,0 +1,116 @@
+"""`fluxhouse generate`: one picture from a prompt, without a server, a key or a database."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from fluxhouse.assembly import make_backends, make_builtin, require_engine_packages
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.opening import DataFolder, Refusal
+from fluxhouse.generation.backend import StepDone
+from fluxhouse.generation.errors import ModelUnavailable
+from fluxhouse.generation.image import InputImage, MadeImage
+from fluxhouse.generation.request import GenerationRequest, OutputFormat
+from fluxhouse.settings import Settings, read_settings
+from fluxhouse.storage import images
+from fluxhouse.worker.routing import Router
+
+_FORMATS = {
+    ".png": OutputFormat.PNG,
+    ".jpg": OutputFormat.JPEG,
+    ".jpeg": OutputFormat.JPEG,
+    ".webp": OutputFormat.WEBP,
+}
+
+
+def generate(
+    prompt: Annotated[str, typer.Argument(help="What to paint.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: .png, .jpg or .webp.")],
+    model: Annotated[str, typer.Option(help="A model of the catalog.")] = "flux-dev",
+    seed: Annotated[int | None, typer.Option(help="Same seed, same picture.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Denoising steps.")] = None,
+    width: Annotated[int | None, typer.Option(help="Pixels; goes with --height.")] = None,
+    height: Annotated[int | None, typer.Option(help="Pixels; goes with --width.")] = None,
+    aspect_ratio: Annotated[str | None, typer.Option(help="Such as 16:9.")] = None,
+    image: Annotated[Path | None, typer.Option(help="A picture to start from or to edit.")] = None,
+    strength: Annotated[float | None, typer.Option(help="0 to 1: how far to leave that picture.")] = None,
+    folder: DataFolder = None,
+) -> None:
+    """Make one picture here and now."""
+    settings = read_settings(data=folder)
+    written_as = _FORMATS.get(output.suffix.lower())
+    if written_as is None:
+        raise Refusal(f"-o ends in one of {', '.join(_FORMATS)}, not {output.suffix or output.name!r}")
+    body: dict[str, Any] = {
+        "prompt": prompt,
+        "seed": seed,
+        "num_inference_steps": steps,
+        "width": width,
+        "height": height,
+        "aspect_ratio": aspect_ratio,
+        "input_image": None if image is None else str(image),
+        "prompt_strength": strength,
+    }
+    parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-") as scratch:
+        inputs, paths = _inputs([path for _, path in parsed.input_values], Path(scratch))
+        request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
+        made = asyncio.run(_make(settings, request, paths))
+    output.write_bytes(made.content)
+    typer.echo(f"{output}: {made.width} x {made.height}, seed {made.seed}")
+
+
+def _inputs(sources: Sequence[str], scratch: Path) -> tuple[list[InputImage], list[Path]]:
+    """The pictures named on the command line, checked and made clean as the server does it."""
+    inputs, paths = [], []
+    for number, source in enumerate(sources):
+        try:
+            content = Path(source).read_bytes()
+        except OSError as error:
+            raise Refusal(f"--image {source}: {error.strerror}") from error
+        clean, width, height = asyncio.run(images.accept(content, "--image"))
+        path = scratch / f"{number}.png"
+        path.write_bytes(clean)
+        inputs.append(InputImage(f"inputs/{number}.png", width, height))
+        paths.append(path)
+    return inputs, paths
+
+
+async def _make(settings: Settings, request: GenerationRequest, paths: Sequence[Path]) -> MadeImage:
+    made = make_backends(settings, Catalog.load())
+    backend = Router(made.backends, made.serving).backend_for(request.model)
+    engines = [engine for engine in made.engines if engine is backend]
+    with _bar() as bar:
+        line = bar.add_task("loading", total=None)
+        try:
+            for engine in engines:
+                require_engine_packages()
+                await make_builtin(settings)
+                await engine.start()
+            # The protocol says that the iterator can be closed.
+            async with aclosing(cast("Any", backend.generate(request, paths))) as progress:
+                async for event in progress:
+                    if isinstance(event, StepDone):
+                        bar.update(line, description="painting", total=event.steps, completed=event.step)
+                    elif isinstance(event, MadeImage):
+                        return event
+        finally:
+            for engine in engines:
+                await engine.close()
+    raise ModelUnavailable("the backend made no picture")
+
+
+def _bar() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
