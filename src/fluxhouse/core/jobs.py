@@ -48,6 +48,7 @@ class JobState(StrEnum):
 
 
 OPEN_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+# Literal, never bound: a partial index serves only a query that says its condition in the same words.
 _IS_OPEN = text("state IN ('queued', 'running')")
 
 jobs = Table(
@@ -139,24 +140,23 @@ class Job:
 
 def insert_queued(connection: Connection, job: Job) -> None:
     """Write a new job's row."""
-    connection.execute(
-        insert(jobs).values(
-            id=job.id,
-            account_id=job.account_id,
-            key_id=job.key_id,
-            dialect=job.dialect,
-            model=job.model,
-            served_by=job.served_by,
-            state=JobState.QUEUED,
-            request=job.request.to_json(),
-            price_micro=job.price_micro,
-            attempt=0,
-            engine_deaths=0,
-            created_at=job.created_at,
-            expires_at=job.expires_at,
-            images=[],
-        )
-    )
+    values = {
+        "id": job.id,
+        "account_id": job.account_id,
+        "key_id": job.key_id,
+        "dialect": job.dialect,
+        "model": job.model,
+        "served_by": job.served_by,
+        "state": JobState.QUEUED,
+        "request": job.request.to_json(),
+        "price_micro": job.price_micro,
+        "attempt": 0,
+        "engine_deaths": 0,
+        "created_at": job.created_at,
+        "expires_at": job.expires_at,
+        "images": [],
+    }
+    connection.execute(insert(jobs), values)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
@@ -205,33 +205,46 @@ def page(
 
 
 def change(connection: Connection, job: Job, values: Mapping[str, Any]) -> bool:
-    """Change an open job of this attempt; False where another attempt or an end came first."""
-    current = update(jobs).where(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state.in_(OPEN_STATES))
-    return connection.execute(current.values(**values)).rowcount == 1
+    """Change an open job that still is in the state and attempt it was seen in; False where it has moved on.
+
+    So a worker that wakes late changes nothing, even while the job waits for its next attempt.
+    """
+    if job.state.terminal:
+        return False
+    as_seen = update(jobs).where(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == job.state)
+    return connection.execute(as_seen, dict(values)).rowcount == 1
 
 
 def beat(connection: Connection, held: Sequence[tuple[str, int]], now: datetime) -> None:
     """Say of (job id, attempt) pairs that their worker is alive."""
     for job_id, attempt in held:
-        mine = update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state.in_(OPEN_STATES))
-        connection.execute(mine.values(heartbeat_at=now))
+        mine = update(jobs).where(jobs.c.id == job_id, jobs.c.attempt == attempt, jobs.c.state == JobState.RUNNING)
+        connection.execute(mine, {"heartbeat_at": now})
 
 
 def open_jobs(connection: Connection) -> list[Job]:
     """Every job that has not ended."""
-    return [from_row(row) for row in connection.execute(select(jobs).where(jobs.c.state.in_(OPEN_STATES)))]
+    return [from_row(row) for row in connection.execute(select(jobs).where(_IS_OPEN))]
+
+
+def running(connection: Connection, silent_since: datetime | None = None) -> list[Job]:
+    """Every running job, or those without a heartbeat since that moment."""
+    found = select(jobs).where(_IS_OPEN, jobs.c.state == JobState.RUNNING)
+    if silent_since is not None:
+        found = found.where(jobs.c.heartbeat_at < silent_since)
+    return [from_row(row) for row in connection.execute(found)]
 
 
 def count_open(connection: Connection) -> dict[str, int]:
     """How many jobs are queued and running."""
-    counted = select(jobs.c.state, func.count()).where(jobs.c.state.in_(OPEN_STATES)).group_by(jobs.c.state)
+    counted = select(jobs.c.state, func.count()).where(_IS_OPEN).group_by(jobs.c.state)
     found = {str(state): int(count) for state, count in connection.execute(counted)}
     return {state: found.get(state, 0) for state in OPEN_STATES}
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
     """Jobs that expired before anybody started them."""
-    due = select(jobs).where(jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
+    due = select(jobs).where(_IS_OPEN, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
 
 

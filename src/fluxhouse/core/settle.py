@@ -60,14 +60,12 @@ def expire(connection: Connection, job: Job, now: datetime) -> Job | None:
 
 def recover(connection: Connection, now: datetime, stale_before: datetime | None = None) -> list[Job]:
     """Let every running job wait again whose worker is dead: all of them (at start), or those without a heartbeat."""
-    held = [job for job in jobs.open_jobs(connection) if job.state is JobState.RUNNING]
-    if stale_before is not None:
-        held = [job for job in held if job.heartbeat_at is None or job.heartbeat_at < stale_before]
+    held = jobs.running(connection, stale_before)
     return [after for job in held if (after := worker_died(connection, job, now)) is not None]
 
 
 def _wait_again(connection: Connection, job: Job, now: datetime, values: dict[str, Any]) -> Job | None:
-    if job.cancel_requested_at is not None:
+    if jobs.get(connection, job.id).cancel_requested_at is not None:
         return cancelled(connection, job, Outcome(), now)
     if job.attempt >= MAX_ATTEMPTS:
         return fail(connection, job, AttemptsExhausted(), now)
