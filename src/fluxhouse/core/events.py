@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, String, Table, func, insert, select, text
+from sqlalchemy import (
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    func,
+    insert,
+    select,
+    text,
+)
 
 from fluxhouse.core.jobs import JobState
 from fluxhouse.database.schema import Instant, metadata
@@ -24,6 +37,9 @@ job_events = Table(
     Index("uq_job_events_terminal", "job_id", unique=True, sqlite_where=_IS_TERMINAL, postgresql_where=_IS_TERMINAL),
 )
 
+_LAST = select(func.coalesce(func.max(job_events.c.number), 0)).where(job_events.c.job_id == bindparam("of_job"))
+_NEXT = insert(job_events).values(number=_LAST.scalar_subquery() + 1)
+
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
@@ -38,12 +54,7 @@ class JobEvent:
 
 def record(connection: Connection, job_id: str, state: JobState, attempt: int, now: datetime) -> None:
     """Add the next event of a job."""
-    last = select(func.coalesce(func.max(job_events.c.number), 0)).where(job_events.c.job_id == job_id)
-    connection.execute(
-        insert(job_events).values(
-            job_id=job_id, number=last.scalar_subquery() + 1, state=state, attempt=attempt, at=now
-        )
-    )
+    connection.execute(_NEXT, {"job_id": job_id, "of_job": job_id, "state": state, "attempt": attempt, "at": now})
 
 
 def since(connection: Connection, job_id: str, number: int = 0) -> list[JobEvent]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     insert,
     select,
     update,
@@ -53,6 +54,16 @@ keys = Table(
     Column("last_used_at", Instant),
     Column("revoked_at", Instant),
     Index("ix_keys_account_id", "account_id"),
+)
+
+_SPENT = keys.c.spent_micro + bindparam("amount")
+_SPEND = (
+    update(keys)
+    .where(keys.c.id == bindparam("spender"), keys.c.spend_cap_micro.is_(None) | (keys.c.spend_cap_micro >= _SPENT))
+    .values(spent_micro=_SPENT, last_used_at=bindparam("last_used_at"))
+)
+_GIVE_BACK = (
+    update(keys).where(keys.c.id == bindparam("spender")).values(spent_micro=keys.c.spent_micro - bindparam("amount"))
 )
 
 
@@ -178,17 +189,13 @@ def revoke(connection: Connection, key_id: str, now: datetime) -> bool:
 
 def spend(connection: Connection, key_id: str, amount_micro: int, now: datetime) -> bool:
     """Count a hold against the key's cap; False, and nothing counted, where it would go over."""
-    below_cap = (keys.c.spend_cap_micro.is_(None)) | (keys.c.spent_micro + amount_micro <= keys.c.spend_cap_micro)
-    counted = update(keys).where(keys.c.id == key_id, below_cap)
-    return (
-        connection.execute(counted.values(spent_micro=keys.c.spent_micro + amount_micro, last_used_at=now)).rowcount
-        == 1
-    )
+    spent = connection.execute(_SPEND, {"spender": key_id, "amount": amount_micro, "last_used_at": now})
+    return spent.rowcount == 1
 
 
 def give_back(connection: Connection, key_id: str, amount_micro: int) -> None:
     """Uncount what a job released."""
-    connection.execute(update(keys).where(keys.c.id == key_id).values(spent_micro=keys.c.spent_micro - amount_micro))
+    connection.execute(_GIVE_BACK, {"spender": key_id, "amount": amount_micro})
 
 
 def from_row(row: Row[Any]) -> Key:

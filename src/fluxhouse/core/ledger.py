@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    bindparam,
     insert,
     select,
     update,
@@ -51,6 +52,19 @@ balances = Table(
     Column("ledger_account", String(60), primary_key=True),
     Column("amount_micro", BigInteger, nullable=False),
     CheckConstraint("amount_micro >= 0 OR ledger_account LIKE 'house:%'", name="never_negative"),
+)
+
+# Built once: building a statement costs more than running it.
+_TAKE = (
+    update(balances)
+    .where(balances.c.ledger_account == bindparam("taken_from"), balances.c.amount_micro >= bindparam("taken_micro"))
+    .values(amount_micro=balances.c.amount_micro - bindparam("taken_micro"))
+    .returning(balances.c.amount_micro)
+)
+_ADD = (
+    update(balances)
+    .where(balances.c.ledger_account == bindparam("added_to"))
+    .values(amount_micro=balances.c.amount_micro + bindparam("added_micro"))
 )
 
 
@@ -106,16 +120,18 @@ def grant(connection: Connection, account_id: str, amount_micro: int, now: datet
 
 def hold(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> int:
     """Set a job's price aside and return what is left to spend; raises `InsufficientCredits`."""
-    spendable = balances.c.ledger_account == available(account_id)
-    taken = update(balances).where(spendable, balances.c.amount_micro >= amount_micro)
-    if connection.execute(taken.values(amount_micro=balances.c.amount_micro - amount_micro)).rowcount == 0:
-        left = balance(connection, account_id).available_micro
-        if left < amount_micro:
-            raise InsufficientCredits(required_micro=amount_micro, available_micro=left)
-        _ensure(connection, available(account_id))  # a free job of an account without any entry
+    if amount_micro < 0:
+        raise ValueError(f"a hold cannot be negative: {amount_micro}")
+    left = connection.execute(_TAKE, {"taken_from": available(account_id), "taken_micro": amount_micro}).scalar()
+    if left is None:
+        had = balance(connection, account_id).available_micro
+        if had < amount_micro:
+            raise InsufficientCredits(required_micro=amount_micro, available_micro=had)
+        left = 0  # a free job of an account without any entry
+        _add(connection, available(account_id), 0)
     _add(connection, held(account_id), amount_micro)
     _record(connection, "hold", available(account_id), held(account_id), amount_micro, now, job_id=job_id)
-    return balance(connection, account_id).available_micro
+    return left
 
 
 def capture(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> None:
@@ -188,10 +204,5 @@ def _record(
 
 
 def _add(connection: Connection, ledger_account: str, amount_micro: int) -> None:
-    added = update(balances).where(balances.c.ledger_account == ledger_account)
-    if connection.execute(added.values(amount_micro=balances.c.amount_micro + amount_micro)).rowcount == 0:
-        connection.execute(insert(balances).values(ledger_account=ledger_account, amount_micro=amount_micro))
-
-
-def _ensure(connection: Connection, ledger_account: str) -> None:
-    connection.execute(insert(balances).values(ledger_account=ledger_account, amount_micro=0))
+    if connection.execute(_ADD, {"added_to": ledger_account, "added_micro": amount_micro}).rowcount == 0:
+        connection.execute(insert(balances), {"ledger_account": ledger_account, "amount_micro": amount_micro})

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, insert, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, case
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core.keys import Key
 from fluxhouse.database.schema import Instant, metadata
@@ -19,6 +20,21 @@ rate_windows = Table(
     Column("key_id", String(8), ForeignKey("keys.id"), primary_key=True),
     Column("started_at", Instant, nullable=False),
     Column("submits", Integer, nullable=False),
+)
+
+_NOW, _ENDED = bindparam("now", type_=Instant), bindparam("ended", type_=Instant)
+_RUNS = (rate_windows.c.started_at <= _NOW) & (rate_windows.c.started_at > _ENDED)
+_COUNT = (
+    insert(rate_windows)
+    .values(started_at=_NOW, submits=1)
+    .on_conflict_do_update(
+        index_elements=[rate_windows.c.key_id],
+        set_={
+            "started_at": case((_RUNS, rate_windows.c.started_at), else_=_NOW),
+            "submits": case((_RUNS, rate_windows.c.submits + 1), else_=1),
+        },
+    )
+    .returning(rate_windows.c.started_at, rate_windows.c.submits)
 )
 
 
@@ -37,16 +53,7 @@ class Window:
 
 
 def count(connection: Connection, key: Key, now: datetime) -> Window:
-    """Count one submit of this key; a submit over the limit is not counted further."""
-    row = connection.execute(select(rate_windows).where(rate_windows.c.key_id == key.id)).one_or_none()
-    if row is None:
-        connection.execute(insert(rate_windows).values(key_id=key.id, started_at=now, submits=0))
-    started_at, submits = (now, 0) if row is None else (row.started_at, row.submits)
-    if not started_at <= now < started_at + WINDOW:
-        started_at, submits = now, 0
-    resets_at = started_at + WINDOW
-    if submits >= key.rate_per_minute:
-        return Window(key.rate_per_minute, 0, resets_at, exceeded=True)
-    counted = update(rate_windows).where(rate_windows.c.key_id == key.id)
-    connection.execute(counted.values(started_at=started_at, submits=submits + 1))
-    return Window(key.rate_per_minute, key.rate_per_minute - submits - 1, resets_at, exceeded=False)
+    """Count one submit of this key, in a new window where its last one has ended or the clock was set back."""
+    row = connection.execute(_COUNT, {"key_id": key.id, "now": now, "ended": now - WINDOW}).one()
+    left = key.rate_per_minute - row.submits
+    return Window(key.rate_per_minute, max(0, left), row.started_at + WINDOW, exceeded=left < 0)

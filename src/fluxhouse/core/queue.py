@@ -15,13 +15,14 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    bindparam,
     delete,
     func,
-    insert,
     select,
     text,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core import events
 from fluxhouse.core.jobs import Job, JobState, from_row, jobs
@@ -55,6 +56,25 @@ fair_shares = Table(
     Column("finish_tag", BigInteger, nullable=False),
 )
 
+# An account's next start: the later of the present and its own last end.
+_START = select(func.max(fair_shares.c.finish_tag)).where(
+    fair_shares.c.account_id.in_([_CLOCK, bindparam("account_id")])
+)
+_FIRST = insert(fair_shares)
+_MOVE_ON = _FIRST.on_conflict_do_update(
+    index_elements=[fair_shares.c.account_id],
+    set_={"finish_tag": _FIRST.excluded.finish_tag},
+    where=fair_shares.c.finish_tag < _FIRST.excluded.finish_tag,
+)
+_REMOVE = delete(queue_entries).where(queue_entries.c.job_id == bindparam("removed"))
+_IS_EMPTY = select(~select(queue_entries.c.number).exists())
+_RUN = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("claimed"))
+    .values({name: bindparam(name) for name in ("state", "attempt", "heartbeat_at", "started_at")})
+    .returning(jobs)
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -74,9 +94,9 @@ def defer(connection: Connection, job: Job, weight: int, steps: int, now: dateti
     """
     request = job.request
     cost = max(1, request.width * request.height // _COST_UNIT_PX) * steps * request.count
-    start = max(_tag_of(connection, _CLOCK), _tag_of(connection, job.account_id))
-    _set_tag(connection, job.account_id, start + max(1, cost // weight))
-    connection.execute(insert(queue_entries).values(job_id=job.id, model=request.model, tag=start, enqueued_at=now))
+    start = connection.execute(_START, {"account_id": job.account_id}).scalar() or 0
+    _move_on(connection, job.account_id, start + max(1, cost // weight))
+    _enter(connection, job, start, now)
 
 
 def claim(connection: Connection, limit: int, now: datetime, models: Sequence[str] | None = None) -> list[Job]:
@@ -96,26 +116,26 @@ def claim(connection: Connection, limit: int, now: datetime, models: Sequence[st
         return []
     numbers = [row.number for row in rows]
     connection.execute(update(queue_entries).where(queue_entries.c.number.in_(numbers)).values(claimed_at=now))
-    newest = max(row.tag for row in rows)
-    if newest > _tag_of(connection, _CLOCK):
-        _set_tag(connection, _CLOCK, newest)
+    _move_on(connection, _CLOCK, max(row.tag for row in rows))
     return [_start(connection, from_row(row), now) for row in rows]
 
 
 def remove(connection: Connection, job_id: str) -> None:
-    """Take a job's entry out, claimed or not."""
-    connection.execute(delete(queue_entries).where(queue_entries.c.job_id == job_id))
+    """Take a job's entry out, claimed or not.
+
+    The last entry ends a busy period: virtual time moves on to the end of all that was asked, as the paper has it, so
+    that nobody who comes later pays for what he used while the house had time to spare.
+    """
+    connection.execute(_REMOVE, {"removed": job_id})
+    if connection.execute(_IS_EMPTY).scalar_one():
+        _move_on(connection, _CLOCK, connection.execute(select(func.max(fair_shares.c.finish_tag))).scalar() or 0)
 
 
 def put_back(connection: Connection, job: Job, now: datetime) -> None:
     """Let a claimed job wait again, before all newer ones: its turn had come."""
     back = update(queue_entries).where(queue_entries.c.job_id == job.id).values(claimed_at=None)
     if connection.execute(back).rowcount == 0:
-        connection.execute(
-            insert(queue_entries).values(
-                job_id=job.id, model=job.request.model, tag=_tag_of(connection, _CLOCK), enqueued_at=now
-            )
-        )
+        _enter(connection, job, connection.execute(_START, {"account_id": _CLOCK}).scalar() or 0, now)
 
 
 def depths(connection: Connection) -> list[Depth]:
@@ -145,18 +165,16 @@ def position(connection: Connection, job_id: str) -> int | None:
 def _start(connection: Connection, job: Job, now: datetime) -> Job:
     attempt = job.attempt + 1
     values = {"state": JobState.RUNNING, "attempt": attempt, "heartbeat_at": now, "started_at": job.started_at or now}
-    started = update(jobs).where(jobs.c.id == job.id).values(**values).returning(jobs)
-    running = from_row(connection.execute(started).one())
+    running = from_row(connection.execute(_RUN, values | {"claimed": job.id}).one())
     events.record(connection, job.id, JobState.RUNNING, attempt, now)
     return running
 
 
-def _tag_of(connection: Connection, account_id: str) -> int:
-    found = select(fair_shares.c.finish_tag).where(fair_shares.c.account_id == account_id)
-    return connection.execute(found).scalar() or 0
+def _enter(connection: Connection, job: Job, tag: int, now: datetime) -> None:
+    entry = {"job_id": job.id, "model": job.request.model, "tag": tag, "enqueued_at": now}
+    connection.execute(insert(queue_entries), entry)
 
 
-def _set_tag(connection: Connection, account_id: str, tag: int) -> None:
-    known = update(fair_shares).where(fair_shares.c.account_id == account_id).values(finish_tag=tag)
-    if connection.execute(known).rowcount == 0:
-        connection.execute(insert(fair_shares).values(account_id=account_id, finish_tag=tag))
+def _move_on(connection: Connection, account_id: str, tag: int) -> None:
+    """Set a finish tag, or the clock; neither ever goes back."""
+    connection.execute(_MOVE_ON, {"account_id": account_id, "finish_tag": tag})

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, String, Table, func, insert, select
-from sqlalchemy import update as sql_update
+from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, String, Table, func, select
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.database.schema import metadata
 
@@ -28,6 +28,12 @@ usage_days = Table(
     Column("images", Integer, nullable=False),
     Column("captured_micro", BigInteger, nullable=False),
     Column("inference_seconds", Float, nullable=False),
+)
+
+_FIRST = insert(usage_days)
+_COUNT = _FIRST.on_conflict_do_update(
+    index_elements=usage_days.primary_key.columns,
+    set_={name: usage_days.c[name] + _FIRST.excluded[name] for name in _COUNTED},
 )
 
 
@@ -60,10 +66,7 @@ class UsageDay:
 def count(connection: Connection, slot: Slot, now: datetime, amounts: Mapping[str, int | float]) -> None:
     """Add amounts to the counters of today, by their column names."""
     where = {"account_id": slot.account_id, "day": now.date().isoformat(), "key_id": slot.key_id, "model": slot.model}
-    known = sql_update(usage_days).where(*(usage_days.c[name] == value for name, value in where.items()))
-    added = known.values({name: usage_days.c[name] + amount for name, amount in amounts.items()})
-    if connection.execute(added).rowcount == 0:
-        connection.execute(insert(usage_days).values(**dict.fromkeys(_COUNTED, 0) | where | dict(amounts)))
+    connection.execute(_COUNT, dict.fromkeys(_COUNTED, 0) | where | dict(amounts))
 
 
 def between(connection: Connection, account_id: str, first: date, last: date) -> list[UsageDay]:
