@@ -40,10 +40,11 @@ _STATUS: Mapping[JobState, str] = {
     JobState.CANCELLED: "FAILED",
 }
 _CANCELLED = JobError("cancelled", "The request was cancelled.", retryable=False)
-_REQUEST_ID = re.compile(r"(?:flux-dev_)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})")
+REQUEST_ID_PATTERN = r"(?:flux-dev_)?([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})"
+_REQUEST_ID = re.compile(REQUEST_ID_PATTERN)
 
 # The contract's own table, then what it does not print but this platform must be able to say.
-_ERRORS: Mapping[type[PlatformError], tuple[int, str]] = {
+ERRORS: Mapping[type[PlatformError], tuple[int, str]] = {
     RequestRejected: (400, "Invalid request parameters"),
     InvalidKey: (401, "Invalid or missing authentication"),
     InsufficientCredits: (402, "Insufficient Balance"),
@@ -114,7 +115,7 @@ def envelope(job: Job, request_id: str, urls: list[str]) -> Body:
 
 def refusal(error: PlatformError) -> tuple[int, Body]:
     """Status code and body of an error: the table's words, and beside them what is wrong and where."""
-    status, words = next(_ERRORS[kind] for kind in type(error).__mro__ if kind in _ERRORS)
+    status, words = next(ERRORS[kind] for kind in type(error).__mro__ if kind in ERRORS)
     out_of_balance = isinstance(error, InsufficientCredits) and not isinstance(error, SpendCapReached)
     body: Body = {"error": words, "message": _NO_BALANCE if out_of_balance else error.message}
     return status, body if error.field is None else body | {"field": error.field}

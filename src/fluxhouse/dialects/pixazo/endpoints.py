@@ -1,4 +1,4 @@
-"""Pixazo's routes: submit in two operations, poll in two generations, and its own words for what is not there."""
+"""Pixazo's routes: submit in two operations, poll in two generations, and its words for what is not there."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from fluxhouse.core.submit import Refused, Submitted
 from fluxhouse.dialects import wire
 from fluxhouse.dialects.dialect import Door, Order
 from fluxhouse.dialects.pixazo import answers
+from fluxhouse.dialects.pixazo.openapi import openapi
 from fluxhouse.dialects.pixazo.operations import MODEL_ID, Operation, operations, refuse_unknown
 from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob, UnsupportedParameter
 
@@ -26,6 +27,7 @@ KEY_HEADER = "Ocp-Apim-Subscription-Key"
 WEBHOOK_HEADER = "X-Webhook-URL"
 RESULT_PATH = "/flux-dev-polling/dev/getFluxDevStatus"
 STATUS_PATH = "/v2/requests/status/{job}"
+DOCUMENT_PATH = "/flux-dev/openapi"
 
 _PREFIXES = ("/flux-dev", "/flux-dev-polling", "/v2/requests")
 _POLL_BYTES = 16 * 1024
@@ -37,12 +39,15 @@ _NOT_CACHED = {"Cache-Control": "no-store"}
 def routes(door: Door) -> list[BaseRoute]:
     """Every route of the dialect; what else is asked for under its prefixes gets the contract's 404."""
     polling = Polling(door)
-    submitting = [
-        Route(operation.path, Endpoint("POST", Submitting(door, operation)))
-        for operation in operations(door.catalog.model(MODEL_ID))
-    ]
+    submits = operations(door.catalog.model(MODEL_ID))
+    document = openapi(submits, RESULT_PATH, STATUS_PATH, door.options.public_url)
+
+    async def describe(_request: Request) -> Response:
+        return JSONResponse(document)
+
     return [
-        *submitting,
+        Route(DOCUMENT_PATH, Endpoint("GET", describe)),
+        *(Route(operation.path, Endpoint("POST", Submitting(door, operation))) for operation in submits),
         Route(RESULT_PATH, Endpoint("POST", polling.result)),
         Route(STATUS_PATH, Endpoint("GET", polling.status)),
         *(Route(f"{prefix}/{{rest:path}}", Nowhere()) for prefix in _PREFIXES),
