@@ -74,14 +74,14 @@ def _job_holds(connection: Connection) -> Iterator[Drift]:
 
 
 def _endings(connection: Connection) -> Iterator[Drift]:
-    """An ended job has exactly one terminal event and no queue entry; an open one has an entry and no such event."""
-    terminal = select(job_events.c.job_id).where(job_events.c.state.in_(_ENDED_STATES))
-    ended = {job_id for (job_id,) in connection.execute(terminal)}
+    """An ended job has one terminal event, of its state, and no queue entry; an open one an entry and no such event."""
+    terminal = select(job_events.c.job_id, job_events.c.state).where(job_events.c.state.in_(_ENDED_STATES))
+    ended = {row.job_id: row.state for row in connection.execute(terminal)}
     queued = {job_id for (job_id,) in connection.execute(select(queue_entries.c.job_id))}
     for job_id, state in connection.execute(select(jobs.c.id, jobs.c.state)):
         is_open = state in OPEN_STATES
-        if is_open == (job_id in ended):
-            yield Drift("an ended job has one terminal event", job_id, 0)
+        if ended.get(job_id) != (None if is_open else state):
+            yield Drift("an ended job has one terminal event, of its state", job_id, 0)
         if is_open != (job_id in queued):
             yield Drift("an open job has a queue entry, an ended one none", job_id, 0)
 
