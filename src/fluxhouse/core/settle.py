@@ -85,6 +85,8 @@ def _end(
     error: JobError | None = None,
 ) -> Job | None:
     """The one way a job ends; whatever else tries later, or from an older attempt, changes nothing."""
+    if len(outcome.images) > job.request.count:
+        raise ValueError(f"{len(outcome.images)} images were delivered where {job.request.count} were asked")
     charged_micro = job.price_micro * len(outcome.images)
     released_micro = job.hold_micro - charged_micro
     ended = {
