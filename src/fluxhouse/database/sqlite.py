@@ -10,10 +10,11 @@ from sqlalchemy.pool import ConnectionPoolEntry
 BUSY_TIMEOUT_MS = 30_000  # how long one process waits for another's write transaction, such as a command's
 
 _PRAGMAS = (
+    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",  # first, since changing the journal mode may have to wait too
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",  # a commit is on disk when it returns; NORMAL may lose the last ones at power loss
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}",
+    "PRAGMA recursive_triggers=ON",  # without it REPLACE deletes rows past the triggers that refuse a delete
 )
 
 
