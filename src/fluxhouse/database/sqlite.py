@@ -29,7 +29,8 @@ def reading_engine(url: URL) -> Engine:
 
 
 def _engine(url: URL, begin: str, pragmas: tuple[str, ...]) -> Engine:
-    engine = create_engine(url, connect_args={"check_same_thread": False})
+    # Without its parameters an error of the database can be logged: they hold prompts.
+    engine = create_engine(url, connect_args={"check_same_thread": False}, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
