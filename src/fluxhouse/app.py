@@ -126,7 +126,7 @@ class Observed:
         route = getattr(scope.get("route"), "path", "unmatched")
         job = answer.job or scope.get("path_params", {}).get("job")
         self._meter.count(scope["method"], route, answer.status, seconds)
-        fields: dict[str, Any] = {"job": job[:100]} if job else {}
+        fields: dict[str, Any] = {"job_id": job.removeprefix("job_")[:64]} if job else {}
         log.info(
             "http_request",
             method=scope["method"][:10],

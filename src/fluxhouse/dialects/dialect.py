@@ -107,7 +107,7 @@ class Door:
         self.clock = clock
         self.options = options
         self._bell = bell
-        self._intake = Intake(database, storage, signer, fetcher, clock)
+        self._intake = Intake(database, storage, signer, fetcher)
 
     async def authenticate(self, key_text: str | None, scope: Scope | None) -> Caller:
         """Whose key this is; raises `InvalidKey`, `AccountSuspended`, or `KeyNotAllowed` where it lacks `scope`.
@@ -139,7 +139,7 @@ class Door:
 
     async def accept_inputs(self, caller: Caller, values: Sequence[tuple[str, str]]) -> tuple[InputImage, ...]:
         """Fetch, check and keep the pictures that (field, value) pairs name; raises `InputImageRefused`."""
-        return await self._intake.accept(caller, values)
+        return await self._intake.accept(caller, values, self.clock.now())
 
     async def replay(self, caller: Caller, model: str, sent: IdempotencyKey) -> Submitted | Refused | None:
         """The first answer to the same submit, before anything is fetched for it; None where it is new."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 
 from fluxhouse.core import files
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller
 from fluxhouse.database.database import Database
-from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import Gone, UnknownFile
 from fluxhouse.generation.image import InputImage
 from fluxhouse.storage import images
@@ -24,14 +24,13 @@ FETCH_SECONDS = 20.0
 class Intake:
     """Accepts what callers name as an input image; every way in ends in a clean PNG under `inputs/`."""
 
-    def __init__(self, database: Database, storage: Storage, signer: UrlSigner, fetcher: Fetcher, clock: Clock) -> None:
+    def __init__(self, database: Database, storage: Storage, signer: UrlSigner, fetcher: Fetcher) -> None:
         self._database = database
         self._storage = storage
         self._signer = signer
         self._fetcher = fetcher
-        self._clock = clock
 
-    async def accept(self, caller: Caller, values: Sequence[tuple[str, str]]) -> tuple[InputImage, ...]:
+    async def accept(self, caller: Caller, values: Sequence[tuple[str, str]], now: datetime) -> tuple[InputImage, ...]:
         """The pictures that (field, value) pairs name: a data URI, `file_<id>`, a URL of ours, or an https URL.
 
         Raises `InputImageRefused` naming the field; then nothing is kept.
@@ -39,7 +38,7 @@ class Intake:
         accepted: list[InputImage] = []
         try:
             for field, value in values:
-                content = await self._content(caller, field, value)
+                content = await self._content(caller, field, value, now)
                 clean, width, height = await images.accept(content, field)
                 key = f"inputs/{new_id()}.png"
                 await self._storage.put(key, clean)
@@ -54,31 +53,31 @@ class Intake:
         for key in keys:
             await self._storage.delete(key)
 
-    async def _content(self, caller: Caller, field: str, value: str) -> bytes:
+    async def _content(self, caller: Caller, field: str, value: str, now: datetime) -> bytes:
         if value[:5].lower() == "data:":
             return await asyncio.to_thread(images.from_data_uri, value, field)
         if value.startswith(FILE_PREFIX):
-            return await self._uploaded(caller, field, value.removeprefix(FILE_PREFIX))
+            return await self._uploaded(caller, field, value.removeprefix(FILE_PREFIX), now)
         own = self._signer.own_key(value)
         if own is not None:
-            return await self._own(field, own)
+            return await self._own(field, own, now)
         if value[:8].lower().startswith(("http://", "https://")):
             return await self._fetcher.get(value, images.MAX_BYTES, FETCH_SECONDS, field)
         raise images.refused(field, "must be an https URL, a data URI or the id of an uploaded file")
 
-    async def _uploaded(self, caller: Caller, field: str, file_id: str) -> bytes:
+    async def _uploaded(self, caller: Caller, field: str, file_id: str, now: datetime) -> bytes:
         try:
             file = await self._database.read(lambda connection: files.owned(connection, file_id, caller.account.id))
-            if file.expires_at <= self._clock.now():
+            if file.expires_at <= now:
                 raise UnknownFile
             return await self._storage.get(file.key)
         except UnknownFile:
             raise images.refused(field, "names an uploaded file that does not exist or has expired") from None
 
-    async def _own(self, field: str, own: OwnUrl) -> bytes:
+    async def _own(self, field: str, own: OwnUrl, now: datetime) -> bytes:
         """A file of this installation, read and never fetched: its signature says that the caller was given it."""
         try:
-            self._signer.check(own.key, own.expires, own.signature, self._clock.now())
+            self._signer.check(own.key, own.expires, own.signature, now)
             return await self._storage.get(own.key)
         except (UnknownFile, Gone):
             raise images.refused(field, "is a URL of ours that was never given out or has expired") from None

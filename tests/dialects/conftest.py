@@ -1,0 +1,125 @@
+"""A whole platform in this process, with a backend that paints test cards, and clients before its door."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image
+
+from fluxhouse.assembly import Platform, assemble
+from fluxhouse.core import accounts, keys, ledger
+from fluxhouse.core.keys import Limits
+from fluxhouse.engine.testcard import TestCard
+from fluxhouse.generation.backend import Backend
+from fluxhouse.settings import Settings
+
+PUBLIC_URL = "http://house.test"
+SMALL = {"prompt": "a red boat", "width": 256, "height": 256}
+
+
+@dataclass
+class MovableClock:
+    """The machine's clock, moved ahead by what a test says."""
+
+    ahead: timedelta = field(default_factory=timedelta)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
+class House:
+    """A running platform, the client of its first account, and a clock that a test may move."""
+
+    platform: Platform
+    client: httpx2.AsyncClient
+    key: str
+    clock: MovableClock
+
+    async def account(self, name: str, credits: int = 100, limits: Limits | None = None) -> str:
+        """A new account with so many credits; the text of its key."""
+        return await new_key(self.platform, name, credits, limits)
+
+    async def run(self, body: dict[str, Any] | None = None, model: str = "flux", **headers: str) -> httpx2.Response:
+        """Submit a small picture, or `body`."""
+        return await self.client.post(
+            f"/api/v1/models/{model}/run", json=SMALL if body is None else body, headers=headers
+        )
+
+    async def done(self, body: dict[str, Any] | None = None, **headers: str) -> dict[str, Any]:
+        """The finished job of a small picture, or of `body`."""
+        answer = await self.run(body, Prefer="wait", **headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def get(self, url: str, **headers: str) -> httpx2.Response:
+        """What an address of ours answers to one without a key."""
+        return await self.client.get(url, headers={"Authorization": ""} | headers)
+
+    async def credits(self) -> dict[str, float]:
+        return (await self.client.get("/api/v1/credits")).json()
+
+
+async def new_key(platform: Platform, name: str, credits: int, limits: Limits | None = None) -> str:
+    now, pepper = platform.door.clock.now(), platform.door.options.pepper
+
+    def make(connection):
+        account = accounts.create(connection, name, now)
+        if credits:
+            ledger.grant(connection, account.id, credits * 1_000_000, now, None)
+        return keys.issue(connection, account.id, pepper, now, limits=limits)[1]
+
+    return await platform.database.write(make)
+
+
+@pytest.fixture
+async def build(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+    """Builds houses, each with the backends and settings that a test gives, and closes them."""
+    async with AsyncExitStack() as closing:
+
+        async def made(backend: Backend | None = None, *, works: bool = True, **settings: Any) -> House:
+            folder = Settings(data=tmp_path / "house", public_url=PUBLIC_URL, **settings)
+            platform = assemble(folder, backends={"*": backend or TestCard()}, works=works)
+            await platform.start()
+            closing.push_async_callback(platform.stop)
+            clock = MovableClock()
+            platform.door.clock = clock
+            key = await new_key(platform, "first", 100)
+            client = await closing.enter_async_context(
+                httpx2.AsyncClient(
+                    transport=httpx2.ASGITransport(app=platform.app, raise_app_exceptions=False),
+                    base_url=PUBLIC_URL,
+                    headers={"Authorization": f"Bearer {key}"},
+                )
+            )
+            return House(platform, client, key, clock)
+
+        yield made
+
+
+@pytest.fixture
+async def house(build: Callable[..., Awaitable[House]]) -> House:
+    """A house whose pictures take no time."""
+    return await build()
+
+
+@pytest.fixture
+async def idle_house(build: Callable[..., Awaitable[House]]) -> House:
+    """A house in which nobody works: jobs stay pending."""
+    return await build(works=False)
+
+
+@pytest.fixture
+def picture() -> bytes:
+    """A small PNG that a caller might send."""
+    file = io.BytesIO()
+    Image.new("RGB", (48, 32), (200, 30, 30)).save(file, "PNG")
+    return file.getvalue()
