@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fluxhouse.cli.opening import DataFolder, opened
+from fluxhouse.cli.tables import show, table
 from fluxhouse.core import ledger
 from fluxhouse.core.accounts import create, everyone
 from fluxhouse.core.topup import topup
@@ -37,11 +36,11 @@ def create_account(
 @commands.command("list")
 def list_accounts(folder: DataFolder = None) -> None:
     """List every account with what it can spend and what its open jobs hold."""
-    table = Table("account", "available", "held", "since", box=None)
+    lines = table("account", "available", "held", "since")
     with opened(folder) as (_, database), database.snapshot() as connection:
         for account in everyone(connection):
             balance = ledger.balance(connection, account.id)
             amounts = (str(to_number(balance.available_micro)), str(to_number(balance.held_micro)))
             name = f"{account.name} (suspended)" if account.suspended else account.name
-            table.add_row(name, *amounts, f"{account.created_at:%Y-%m-%d}")
-    Console().print(table)
+            lines.add_row(name, *amounts, f"{account.created_at:%Y-%m-%d}")
+    show(lines)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy.exc import IntegrityError
 
 from fluxhouse.cli.opening import DataFolder, Refusal, account_named, opened
+from fluxhouse.cli.tables import show, table
 from fluxhouse.core import ledger
 from fluxhouse.core.topup import topup
 from fluxhouse.generation.clock import SystemClock
@@ -37,7 +36,7 @@ def grant(
 
 
 @commands.command("show")
-def show(
+def show_account(
     name: AccountName,
     entries: Annotated[int, typer.Option(help="How many of the newest ledger entries to list.", min=0)] = 10,
     folder: DataFolder = None,
@@ -55,8 +54,8 @@ def show(
     ):
         typer.echo(f"{word:10}{to_number(amount_micro)}")
     if newest:
-        table = Table("when (UTC)", "what", "credits", "job or reference", box=None)
+        lines = table("when (UTC)", "what", "credits", "job or reference")
         for entry in newest:
             amount = f"{to_number(entry.amount_micro):+}"
-            table.add_row(f"{entry.created_at:%Y-%m-%d %H:%M}", entry.kind, amount, entry.job_id or entry.reference)
-        Console().print(table)
+            lines.add_row(f"{entry.created_at:%Y-%m-%d %H:%M}", entry.kind, amount, entry.job_id or entry.reference)
+        show(lines)

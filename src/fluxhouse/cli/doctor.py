@@ -18,6 +18,7 @@ import typer
 
 from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_builtin
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder
 from fluxhouse.database.database import Database
 from fluxhouse.database.lock import FolderLock
@@ -43,7 +44,9 @@ def doctor(
     folder: DataFolder = None,
 ) -> None:
     """Say what works here and what to do about the rest; exit code 1 where something must be done first."""
-    findings = list(_examine(read_settings(data=folder), deep))
+    settings = read_settings(data=folder)
+    log_by(settings.model_copy(update={"log_level": "error"}))
+    findings = list(_examine(settings, deep))
     for finding in findings:
         mark = "ok  " if not finding.remedy else "FAIL" if finding.fatal else "note"
         typer.echo(f"{mark}  {finding.subject:13}{finding.found}")

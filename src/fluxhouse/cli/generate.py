@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from fluxhouse.assembly import make_backends, make_builtin, require_engine_packages
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
 from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.errors import ModelUnavailable
@@ -49,6 +50,7 @@ def generate(
 ) -> None:
     """Make one picture here and now."""
     settings = read_settings(data=folder)
+    log_by(settings.model_copy(update={"log_level": "error"}))
     written_as = _FORMATS.get(output.suffix.lower())
     if written_as is None:
         raise Refusal(f"-o ends in one of {', '.join(_FORMATS)}, not {output.suffix or output.name!r}")
@@ -59,24 +61,24 @@ def generate(
         "width": width,
         "height": height,
         "aspect_ratio": aspect_ratio,
-        "input_image": None if image is None else str(image),
+        "input_image": None if image is None else "file_0",  # as if uploaded: the catalog only wants to know of one
         "prompt_strength": strength,
     }
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
     with tempfile.TemporaryDirectory(prefix="fluxhouse-") as scratch:
-        inputs, paths = _inputs([path for _, path in parsed.input_values], Path(scratch))
+        inputs, paths = _inputs([image] if image is not None and parsed.input_values else [], Path(scratch))
         request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
         made = asyncio.run(_make(settings, request, paths))
     output.write_bytes(made.content)
     typer.echo(f"{output}: {made.width} x {made.height}, seed {made.seed}")
 
 
-def _inputs(sources: Sequence[str], scratch: Path) -> tuple[list[InputImage], list[Path]]:
+def _inputs(sources: Sequence[Path], scratch: Path) -> tuple[list[InputImage], list[Path]]:
     """The pictures named on the command line, checked and made clean as the server does it."""
     inputs, paths = [], []
     for number, source in enumerate(sources):
         try:
-            content = Path(source).read_bytes()
+            content = source.read_bytes()
         except OSError as error:
             raise Refusal(f"--image {source}: {error.strerror}") from error
         clean, width, height = asyncio.run(images.accept(content, "--image"))

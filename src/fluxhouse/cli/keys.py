@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fluxhouse.assembly import pepper, read_secret
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.opening import DataFolder, Refusal, account_named, opened
+from fluxhouse.cli.tables import show, table
 from fluxhouse.core import accounts
 from fluxhouse.core.keys import DEFAULT_RATE_PER_MINUTE, Key, Limits, Scope, issue, of_account, revoke
 from fluxhouse.generation.clock import SystemClock
@@ -54,15 +53,15 @@ def list_keys(
     name: Annotated[str | None, typer.Argument(help="Only this account's.")] = None, folder: DataFolder = None
 ) -> None:
     """List keys by their public id, with what they may and have done."""
-    table = Table("key", "account", "label", "scopes", "models", "rate", "spent", "cap", "state", box=None)
+    lines = table("key", "account", "label", "scopes", "models", "rate", "spent", "cap", "state")
     now = SystemClock().now()
     with opened(folder) as (_, database):
         only = None if name is None else account_named(database, name)
         with database.snapshot() as connection:
             for account in accounts.everyone(connection) if only is None else (only,):
                 for key in of_account(connection, account.id):
-                    table.add_row(*_row(key, account.name, now))
-    Console().print(table)
+                    lines.add_row(*_row(key, account.name, now))
+    show(lines)
 
 
 @commands.command("revoke")

@@ -1,0 +1,110 @@
+"""The sweep ends what waited too long and removes what is out of date, and nothing else."""
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from fluxhouse.core import files
+from fluxhouse.core.files import File
+from fluxhouse.core.jobs import JobState
+from fluxhouse.engine.testcard import TestCard
+from fluxhouse.generation.credits import MICRO
+from fluxhouse.generation.errors import UnknownFile
+from fluxhouse.worker.sweep import Sweeper, SweepOptions
+
+
+@pytest.fixture
+def stage(stage_with):
+    return stage_with(TestCard())
+
+
+@pytest.fixture
+def sweeper(stage):
+    return Sweeper(stage.database, stage.storage, stage.feed, stage.bell, stage.clock, SweepOptions(batch=2))
+
+
+async def kept(stage):
+    return sorted([key async for key in stage.storage.keys("")])
+
+
+async def test_jobs_nobody_started_in_time_fail_free(stage, sweeper):
+    """A queued job past its expiry fails as `expired`, batch after batch, and its credits come back."""
+    overdue = [await stage.submit(lifetime=timedelta(hours=1)) for _ in range(5)]
+    fresh = await stage.submit()
+    stage.clock.pass_by(hours=2)
+    await sweeper.sweep()
+    rows = [await stage.job(job) for job in overdue]
+    assert {(row.state, row.error.code) for row in rows} == {(JobState.FAILED, "expired")}
+    assert (await stage.job(fresh)).state is JobState.QUEUED
+    assert (await stage.balance()).held_micro == MICRO
+
+
+async def test_a_job_that_was_started_in_time_is_not_expired(stage, sweeper):
+    """A job whose worker died after a start in time waits on, whatever its expiry."""
+    job = await stage.submit(lifetime=timedelta(hours=1))
+    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    stage.clock.pass_by(hours=2)
+    await sweeper.sweep()
+    row = await stage.job(job)
+    assert row.state is JobState.QUEUED
+    assert row.attempt == 1
+    assert row.output_removed_at is None
+
+
+async def test_outdated_outputs_are_removed_and_the_row_stays(stage, sweeper, working):
+    """After its expiry a job's images and inputs are gone, with what a broken attempt left, and its row says so."""
+    await working(stage)
+    await stage.storage.put("inputs/a.png", b"input")
+    finished = [await stage.ended(await stage.submit(inputs=("inputs/a.png",))) for _ in range(3)]
+    await stage.storage.put(f"outputs/{finished[0].id}/9.png", b"left by an attempt that broke off")
+    stage.clock.pass_by(hours=23)
+    fresh = await stage.ended(await stage.submit())
+    stage.clock.pass_by(hours=2)
+    await sweeper.sweep()
+    assert await kept(stage) == [fresh.images[0].key]
+    for job in finished:
+        row = await stage.job(job)
+        assert row.state is JobState.SUCCEEDED
+        assert row.output_removed_at == stage.clock.now()
+        assert len(row.images) == 1
+
+
+async def test_a_silent_workers_jobs_wait_again(stage, sweeper):
+    """A running job without a heartbeat for a minute is put back, one with is not."""
+    silent, alive = await stage.submit(), await stage.submit()
+    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    stage.clock.pass_by(seconds=50)
+    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    stage.clock.pass_by(seconds=20)
+    await sweeper.sweep()
+    assert (await stage.job(silent)).state is JobState.QUEUED
+    assert (await stage.job(alive)).state is JobState.RUNNING
+
+
+async def test_uploaded_files_go_after_their_expiry(stage, sweeper):
+    """An expired upload is forgotten with its bytes; one in time is kept."""
+    now = stage.clock.now()
+    for name, hours in (("old", 1), ("older", 1), ("oldest", 1), ("new", 5)):
+        await stage.storage.put(f"files/{name}", b"upload")
+        file = File(
+            name, stage.caller.account.id, f"files/{name}", "image/png", 1, 1, 6, now, now + timedelta(hours=hours)
+        )
+        await stage.database.write(lambda c, file=file: files.add(c, file))
+    stage.clock.pass_by(hours=2)
+    await sweeper.sweep()
+    assert await kept(stage) == ["files/new"]
+    with pytest.raises(UnknownFile):
+        await stage.database.read(lambda c: files.owned(c, "old", stage.caller.account.id))
+
+
+async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):
+    """Inputs of a submit that never committed are removed; those of an open job and young ones are kept."""
+    for name in ("orphan", "owned", "young"):
+        await stage.storage.put(f"inputs/{name}.png", b"input")
+    await stage.submit(inputs=("inputs/owned.png",), lifetime=timedelta(days=9))
+    long_ago = stage.clock.now().timestamp() - timedelta(days=2).total_seconds()
+    for name in ("orphan", "owned"):
+        os.utime(await stage.storage.path(f"inputs/{name}.png"), (long_ago, long_ago))
+    await sweeper.sweep()
+    assert await kept(stage) == ["inputs/owned.png", "inputs/young.png"]
