@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from sqlalchemy import Connection, Engine
@@ -31,18 +31,29 @@ class Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
+        self._closing = Lock()
+        self._closed = False
         self._thread = Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
     def submit(self, transaction: Callable[[Connection], Any]) -> Future[Any]:
-        """Queue a transaction; the future has its value once it is committed, or what it raised."""
+        """Queue a transaction; the future has its value once it is committed, or what it raised.
+
+        Cancelling the future keeps a transaction from being run that has not begun. RuntimeError once closed.
+        """
         ask = _Ask(transaction, Future())
-        self._asks.put(ask)
+        with self._closing:
+            if self._closed:
+                raise RuntimeError("the database is closed")
+            self._asks.put(ask)
         return ask.answer
 
     def close(self) -> None:
-        """Finish what is queued, then end the thread."""
-        self._asks.put(None)
+        """Finish what is queued, then end the thread; what is asked from here on is refused, not left waiting."""
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._asks.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -59,12 +70,14 @@ class Writer:
         try:
             with self._engine.begin() as connection:
                 while ask is not None:
-                    group.append(ask)
-                    outcomes.append(_attempt(connection, ask))
+                    if ask.answer.set_running_or_notify_cancel():
+                        group.append(ask)
+                        outcomes.append(_attempt(connection, ask))
                     ask, go_on = self._next(len(group))
         except Exception as failure:
             # The commit failed, or the connection: nothing of the group is in the database.
-            group = group or [first]
+            if not group and first.answer.set_running_or_notify_cancel():
+                group = [first]
             outcomes = [(None, failure)] * len(group)
         for each, (value, error) in zip(group, outcomes, strict=True):
             if error is None:
@@ -87,7 +100,7 @@ def _attempt(connection: Connection, ask: _Ask) -> tuple[Any, BaseException | No
     savepoint = connection.begin_nested()
     try:
         value = ask.transaction(connection)
-    except Exception as error:
+    except BaseException as error:  # Whatever it is belongs to the one who asked; it must not end the thread.
         savepoint.rollback()
         return None, error
     savepoint.commit()
