@@ -37,9 +37,10 @@ check: $(DEV_READY)  ## lint, format, types, floors and architecture, changing n
 	$(BIN)/lint-imports
 	$(BIN)/pytest tests/architecture
 
-fix: $(DEV_READY)  ## mend what the linter and the formatter can mend
+fix: $(DEV_READY)  ## mend what the linter and the formatter can mend, and write the client's synchronous twin
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/python scripts/unasync.py
 
 prove: $(DEV_READY)  ## run the long campaigns: the same tests with larger numbers, a hundred crashes
 	$(PYTEST)

@@ -1,5 +1,7 @@
 """Fluxhouse: your own FLUX image API, engine and platform in one package."""
 
+from fluxhouse.client import AsyncClient, Client
+
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+__all__ = ["AsyncClient", "Client", "__version__"]
