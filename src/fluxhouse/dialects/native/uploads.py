@@ -110,6 +110,8 @@ async def _form_file(request: Request) -> bytes:
         reason = error.message if isinstance(error, MultiPartException) else "the form is malformed"
         raise RequestRejected(reason) from None
     try:
+        if unknown := [name for name in form if name != FIELD]:
+            raise InvalidParameter(f"the form takes the field `{FIELD}` alone", field=unknown[0][:100])
         upload = form.get(FIELD)
         if not isinstance(upload, UploadFile):
             raise InvalidParameter("the form needs one file in the field `file`", field=FIELD)
