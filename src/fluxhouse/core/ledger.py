@@ -146,14 +146,17 @@ def release(connection: Connection, account_id: str, job_id: str, amount_micro: 
 
 def entries(connection: Connection, account_id: str, limit: int, before_id: int | None = None) -> list[Entry]:
     """What moved an account's spendable or charged credits, newest first."""
-    mine = select(ledger_entries).where(
-        (ledger_entries.c.ledger_account == available(account_id))
-        | ((ledger_entries.c.ledger_account == held(account_id)) & (ledger_entries.c.kind == "capture"))
+    # Two reads, each in the order of the index: one with OR would sort all that the account ever did.
+    spendable = select(ledger_entries).where(ledger_entries.c.ledger_account == available(account_id))
+    charged = select(ledger_entries).where(
+        ledger_entries.c.ledger_account == held(account_id), ledger_entries.c.kind == "capture"
     )
-    if before_id is not None:
-        mine = mine.where(ledger_entries.c.id < before_id)
-    rows = connection.execute(mine.order_by(ledger_entries.c.id.desc()).limit(limit))
-    return [Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at) for row in rows]
+    found = []
+    for newest in (spendable, charged):
+        older = newest if before_id is None else newest.where(ledger_entries.c.id < before_id)
+        for row in connection.execute(older.order_by(ledger_entries.c.id.desc()).limit(limit)):
+            found.append(Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at))
+    return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
 
 
 def _transfer(
