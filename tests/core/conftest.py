@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import Connection
 
 from fluxhouse.core import accounts, jobs, keys, ledger, queue, settle
-from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.jobs import Job
 from fluxhouse.core.keys import Caller, Limits
@@ -136,10 +135,6 @@ def delivered(job: Job, index: int) -> DeliveredImage:
     return DeliveredImage(index, f"outputs/{job.id}/{index}.png", "image/png", 512, 512, 7 + index, 1000)
 
 
-def sent(key: str = "order-1", route: str = "/run", body: str = "a" * 64) -> IdempotencyKey:
-    return IdempotencyKey(key, route, body)
-
-
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file, migrated once."""
@@ -150,15 +145,27 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def make_house() -> Callable[[Path, Path], House]:
+    """Opens a platform on a copy of the template in a folder; whoever asks closes it."""
+
+    def make(template: Path, folder: Path) -> House:
+        path = folder / f"{new_id()}.db"
+        shutil.copy(template, path)
+        return House(Database(f"sqlite:///{path}"))
+
+    return make
+
+
 @pytest.fixture
-def open_house(template: Path, tmp_path: Path) -> Iterator[Callable[[], House]]:
+def open_house(
+    make_house: Callable[[Path, Path], House], template: Path, tmp_path: Path
+) -> Iterator[Callable[[], House]]:
     """Opens platforms, each on a fresh copy of the migrated file; closed after the test."""
     opened: list[House] = []
 
     def open_one() -> House:
-        path = tmp_path / f"{new_id()}.db"
-        shutil.copy(template, path)
-        opened.append(House(Database(f"sqlite:///{path}")))
+        opened.append(make_house(template, tmp_path))
         return opened[-1]
 
     yield open_one

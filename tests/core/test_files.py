@@ -1,0 +1,38 @@
+"""Uploaded files: their owner's alone, until they expire."""
+
+from datetime import timedelta
+
+import pytest
+
+from fluxhouse.core import files
+from fluxhouse.core.files import File
+from fluxhouse.generation.errors import UnknownFile
+
+
+def test_a_file_is_its_owners_until_it_is_removed(house, ada):
+    """Found by its owner, unknown to others; due at its expiry, oldest first; unknown once removed."""
+    kept = [
+        File(
+            name,
+            ada.account.id,
+            f"inputs/{name}",
+            "image/png",
+            8,
+            9,
+            99,
+            house.now(),
+            house.now() + timedelta(days=day),
+        )
+        for name, day in (("late", 2), ("soon", 1))
+    ]
+    for file in kept:
+        house.do(files.add, file)
+    assert house.see(files.owned, "late", ada.account.id) == kept[0]
+    with pytest.raises(UnknownFile):
+        house.see(files.owned, "late", house.caller("ben").account.id)
+    assert house.see(files.outdated, house.now() + timedelta(hours=23), 9) == []
+    assert house.see(files.outdated, house.now() + timedelta(days=2), 9) == kept[::-1]
+    assert house.see(files.outdated, house.now() + timedelta(days=2), 1) == kept[1:]
+    house.do(files.remove, "late")
+    with pytest.raises(UnknownFile):
+        house.see(files.owned, "late", ada.account.id)

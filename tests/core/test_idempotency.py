@@ -1,0 +1,30 @@
+"""Idempotency keys: 255 characters, one first answer, purged in time."""
+
+import pytest
+
+from fluxhouse.core import idempotency
+from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
+from fluxhouse.generation.errors import IdempotencyMismatch
+
+SENT = IdempotencyKey("k" * idempotency.MAX_LENGTH, "/run", "a" * 64)
+
+
+def test_the_first_answer_is_recalled_word_for_word(house, ada):
+    """Job and balance as they were then; another body is a mismatch, another account knows nothing."""
+    answer = FirstAnswer(house.job(ada).id, 42)
+    house.do(idempotency.remember, ada.account.id, SENT, answer, house.now())
+    assert house.do(idempotency.recall, ada.account.id, SENT, house.now()) == answer
+    assert house.do(idempotency.recall, house.caller("ben").account.id, SENT, house.now()) is None
+    with pytest.raises(IdempotencyMismatch):
+        house.do(idempotency.recall, ada.account.id, IdempotencyKey(SENT.key, "/run", "b" * 64), house.now())
+
+
+def test_an_old_key_is_forgotten_even_unpurged(house, ada):
+    """After 24 hours another body may use it, and may be remembered."""
+    answer = FirstAnswer(house.job(ada).id, 42)
+    house.do(idempotency.remember, ada.account.id, SENT, answer, house.now())
+    other = IdempotencyKey(SENT.key, "/other", "b" * 64)
+    now = house.clock.advance(hours=24)
+    assert house.do(idempotency.recall, ada.account.id, other, now) is None
+    house.do(idempotency.remember, ada.account.id, other, answer, now)
+    assert house.do(idempotency.purge, now) == 0

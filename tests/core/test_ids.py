@@ -1,0 +1,12 @@
+"""Ids: 128 random bits in 32 characters, never the same."""
+
+import re
+
+from fluxhouse.core.ids import new_id
+
+
+def test_ids_are_random_and_of_one_shape():
+    """A thousand of them are a thousand different lines of 32 hexadecimal characters."""
+    made = {new_id() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(re.fullmatch(r"[0-9a-f]{32}", each) for each in made)
