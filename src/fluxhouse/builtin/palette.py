@@ -27,12 +27,19 @@ COLOURS: dict[str, str] = {
 }  # fmt: skip
 """Word -> sRGB colour as six hex digits."""
 
+SMALL_WORDS = frozenset({
+    "a", "an", "the", "of", "in", "on", "at", "by", "with", "and", "or", "to", "from",
+    "over", "under", "into", "near", "for", "is", "are", "it", "its", "his", "her", "as", "very",
+})  # fmt: skip
+"""Words that say nothing of colour: they hardly speak."""
+
 SPECIAL = ("<pad>", "</s>", "<unk>")
 
 
 def pieces() -> list[tuple[str, float]]:
     """Unigram pieces with their scores: specials first, then words, letter pairs and single characters."""
     words = [(spelled, -4.0) for word in COLOURS for spelled in (f"▁{word}", f"▁{word.capitalize()}", f"▁{word}s")]
+    words += [(spelled, -4.0) for word in sorted(SMALL_WORDS) for spelled in (f"▁{word}", f"▁{word.capitalize()}")]
     letters = string.ascii_lowercase
     pairs = [(mark + a + b, -9.0) for mark in ("▁", "") for a in letters for b in letters]
     singles = [(character, -8.0) for character in "▁" + string.ascii_letters + string.digits + string.punctuation]
@@ -41,6 +48,11 @@ def pieces() -> list[tuple[str, float]]:
     for piece, score in unique:
         seen.setdefault(piece, score)
     return list(seen.items())
+
+
+def is_small(piece: str) -> bool:
+    """Whether a piece is one of the words that say nothing of colour."""
+    return piece.startswith("▁") and piece.removeprefix("▁").lower() in SMALL_WORDS
 
 
 def colour_of(piece: str) -> tuple[float, float, float] | None:

@@ -7,7 +7,7 @@ from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from fluxhouse.builtin import MAX_TEXT_TOKENS
-from fluxhouse.builtin.palette import SPECIAL, colour_of, pieces
+from fluxhouse.builtin.palette import SPECIAL, colour_of, is_small, pieces
 
 TEXT_WIDTH = 64
 COLOUR_AT = slice(0, 3)
@@ -87,6 +87,8 @@ def _embeddings(generator: torch.Generator) -> torch.Tensor:
         table[row, COLOUR_AT] = random_colours[row] if colour is None else torch.tensor(colour)
         if colour is not None:
             table[row, VOICE_AT] = 0.8  # A known word speaks louder than letters.
+        elif is_small(piece):
+            table[row, VOICE_AT] = -1.5
     for row, piece in enumerate(spelled[: len(SPECIAL)]):
         table[row, COLOUR_AT] = 0.75 if piece == "<pad>" else 0.6
         table[row, VOICE_AT] = -2.0  # Padding and ends are paper: they hardly speak.

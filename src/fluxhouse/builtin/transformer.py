@@ -122,7 +122,7 @@ def _set_conditioning(model: FluxTransformer2DModel, generator: torch.Generator)
     # Guidance saturates the words' colours; 3.5 leaves them as they are.
     colours = slice(WIDTH + WORD_COLOUR.start, WIDTH + WORD_COLOUR.stop)
     _fit(single, _GUIDANCE_AT, strength, torch.tanh((guidance - 3.5) / 6.0), colours)
-    single.weight[WORD_COLOUR, _POOLED_AT] = torch.randn(3, 64, generator=generator) * 0.003
+    single.weight[WORD_COLOUR, _POOLED_AT] = torch.randn(3, 64, generator=generator) * 0.0015
 
 
 def _features(embedder: Any, values: torch.Tensor) -> torch.Tensor:

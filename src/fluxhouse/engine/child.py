@@ -94,10 +94,14 @@ class Child:
 
     async def end(self) -> None:
         """Kill it, and return when nothing of it is left."""
-        for task in self._tasks:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        if not self._tasks:
+            await self._bury()
+        # The listener sees the link close and buries it; cancelled halfway, it would leave the link's end unseen.
+        for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._bury()
 
     async def _bury(self) -> None:
         with contextlib.suppress(ProcessLookupError):

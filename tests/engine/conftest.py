@@ -1,0 +1,79 @@
+"""One checkpoint, two random ones and one running engine, shared by all tests of the engine."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import torch
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from PIL import Image, ImageDraw
+
+from fluxhouse.builtin.make import build, make
+from fluxhouse.engine.engine import Engine
+from fluxhouse.engine.options import EngineOptions, ModelWeights
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built-in model's folder."""
+    folder = tmp_path_factory.mktemp("weights") / "builtin"
+    make(folder)
+    return folder
+
+
+def random_checkpoint(folder: Path, guidance_embeds: bool) -> Path:
+    """A folder whose transformer has random weights, so that every part of it counts."""
+    pipeline = build()
+    torch.manual_seed(5)
+    pipeline.transformer = FluxTransformer2DModel(
+        in_channels=64,
+        num_layers=2,
+        num_single_layers=2,
+        attention_head_dim=32,
+        num_attention_heads=2,
+        joint_attention_dim=64,
+        pooled_projection_dim=64,
+        guidance_embeds=guidance_embeds,
+        axes_dims_rope=(8, 12, 12),
+    )
+    pipeline.scheduler = FlowMatchEulerDiscreteScheduler(
+        shift=3.0 if guidance_embeds else 1.0, use_dynamic_shifting=guidance_embeds
+    )
+    pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def random_dev(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_checkpoint(tmp_path_factory.mktemp("weights") / "dev", guidance_embeds=True)
+
+
+@pytest.fixture(scope="session")
+def random_schnell(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_checkpoint(tmp_path_factory.mktemp("weights") / "schnell", guidance_embeds=False)
+
+
+@pytest.fixture(scope="session")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An input picture of 160 x 96 pixels: a red square on blue."""
+    path = tmp_path_factory.mktemp("inputs") / "square.png"
+    image = Image.new("RGB", (160, 96), (20, 60, 200))
+    ImageDraw.Draw(image).rectangle((20, 20, 80, 80), fill=(220, 30, 30))
+    image.save(path)
+    return path
+
+
+def options_for(folder: Path, **changed: object) -> EngineOptions:
+    weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=48, fit_references=True)
+    fields: dict[str, object] = {"name": "fluxhouse-builtin", "threads": 2, "silence_seconds": 60.0} | changed
+    return EngineOptions({"flux-dev": weights, "flux-kontext-dev": weights}, **fields)  # type: ignore[arg-type]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def engine(checkpoint: Path) -> AsyncIterator[Engine]:
+    """A started engine over the built-in model."""
+    running = Engine(options_for(checkpoint))
+    await running.start()
+    yield running
+    await running.close()

@@ -1,0 +1,174 @@
+"""The engine makes images in a process of its own, and outlives that process."""
+
+import asyncio
+import io
+import os
+import signal
+import time
+from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from tests.engine.conftest import options_for
+
+from fluxhouse.engine.engine import Engine
+from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
+from fluxhouse.generation.errors import (
+    EngineDied,
+    GenerationFailed,
+    InputImageRefused,
+    UnsupportedParameter,
+    WeightsUnavailable,
+)
+from fluxhouse.generation.image import MadeImage
+from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REQUEST = GenerationRequest(model="flux-dev", prompt="a red fox in the snow", width=256, height=192, seed=5)
+LONG = replace(REQUEST, width=512, height=512, steps=500)
+
+
+async def events(engine: Engine, request: GenerationRequest, *inputs: Path) -> list[Progress]:
+    return [event async for event in engine.generate(request, inputs)]
+
+
+async def content(engine: Engine, request: GenerationRequest, *inputs: Path) -> bytes:
+    return next(event.content for event in await events(engine, request, *inputs) if isinstance(event, MadeImage))
+
+
+async def test_it_yields_steps_previews_images_and_the_end(engine: Engine) -> None:
+    """Two images of four steps, in the protocol's order, each with its own seed."""
+    seen = await events(engine, replace(REQUEST, count=2, format=OutputFormat.JPEG))
+    kinds = [type(event) for event in seen]
+    assert kinds == [StepDone, StepDone, Preview, StepDone, StepDone, MadeImage] * 2 + [Finished]
+    made = [event for event in seen if isinstance(event, MadeImage)]
+    assert [(image.index, image.seed, image.content_type) for image in made] == [
+        (0, 5, "image/jpeg"),
+        (1, 6, "image/jpeg"),
+    ]
+    assert Image.open(io.BytesIO(made[0].content)).size == (256, 192)
+    preview = next(event for event in seen if isinstance(event, Preview))
+    assert max(Image.open(io.BytesIO(preview.content)).size) <= 256
+    assert isinstance(seen[-1], Finished)
+    assert seen[-1].inference_seconds > 0
+
+
+async def test_the_picture_depends_on_everything_that_was_asked(engine: Engine, picture: Path) -> None:
+    """Prompt, seed, steps, guidance, input, task and strength each make another picture."""
+    pictures = [
+        await content(engine, REQUEST),
+        await content(engine, replace(REQUEST, prompt="a green forest")),
+        await content(engine, replace(REQUEST, seed=6)),
+        await content(engine, replace(REQUEST, steps=5)),
+        await content(engine, replace(REQUEST, guidance=6.0)),
+        await content(engine, replace(REQUEST, task=Task.EDIT), picture),
+        await content(engine, replace(REQUEST, task=Task.VARY, strength=0.5), picture),
+        await content(engine, replace(REQUEST, task=Task.VARY, strength=1.0), picture),
+    ]
+    assert len({Image.open(io.BytesIO(file)).tobytes() for file in pictures}) == len(pictures)
+
+
+async def test_closing_the_iterator_cancels_within_a_step(engine: Engine) -> None:
+    """A request of 500 steps is let go at once, and the next one does not wait for it."""
+    async with aclosing(engine.generate(LONG, [])) as progress:
+        async for event in progress:
+            if isinstance(event, StepDone) and event.step == 2:
+                break
+    started = time.monotonic()
+    await content(engine, REQUEST)
+    assert time.monotonic() - started < 10.0
+
+
+async def test_cancelling_the_reader_cancels_the_request(engine: Engine) -> None:
+    """A task that is cancelled while it waits for a step leaves nothing running."""
+    task = asyncio.create_task(events(engine, LONG))
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await content(engine, REQUEST)
+
+
+async def test_requests_at_once_do_not_change_each_other(engine: Engine) -> None:
+    """Interleaved steps give the bytes of requests made alone."""
+    requests = [REQUEST, replace(REQUEST, steps=2, seed=9), replace(REQUEST, width=128, prompt="sea")]
+    alone = [await content(engine, request) for request in requests]
+    assert await asyncio.gather(*(content(engine, request) for request in requests)) == alone
+
+
+async def test_one_bad_request_leaves_the_process_well(engine: Engine, tmp_path: Path) -> None:
+    """An unreadable input is a typed error of that request alone."""
+    pid = engine.pid
+    bad = tmp_path / "bad.png"
+    bad.write_text("no picture")
+    with pytest.raises(InputImageRefused):
+        await content(engine, replace(REQUEST, task=Task.EDIT), bad)
+    with pytest.raises(UnsupportedParameter):
+        await content(engine, replace(REQUEST, task=Task.FILL), bad)
+    with pytest.raises(WeightsUnavailable):
+        await content(engine, replace(REQUEST, model="unheard-of"))
+    await content(engine, REQUEST)
+    assert engine.pid == pid
+
+
+async def test_its_process_has_neither_secrets_nor_a_second_socket(engine: Engine) -> None:
+    """No FLUXHOUSE_ variable is in its environment, no socket but the link among its descriptors."""
+    environ, links = await asyncio.to_thread(seen_of, f"/proc/{engine.pid}")
+    assert b"FLUXHOUSE_" not in environ
+    assert len([link for link in links if link.startswith("socket:")]) == 1
+
+
+def seen_of(process: str) -> tuple[bytes, list[str]]:
+    """A process's environment and what its descriptors point at."""
+    if not Path(process).exists():
+        pytest.skip("needs /proc")
+    return (Path(process) / "environ").read_bytes(), [os.readlink(link) for link in (Path(process) / "fd").iterdir()]
+
+
+async def test_a_killed_process_fails_what_it_held_and_comes_back(engine: Engine) -> None:
+    """kill -9 raises EngineDied in every open request; the next one waits, and makes the same bytes as before."""
+    before = await content(engine, REQUEST)
+    held = [asyncio.create_task(events(engine, replace(LONG, seed=seed))) for seed in range(3)]
+    await asyncio.sleep(0.3)
+    pid = engine.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    ended = await asyncio.gather(*held, return_exceptions=True)
+    assert [type(error) for error in ended] == [EngineDied] * 3
+    assert await content(engine, REQUEST) == before
+    assert engine.ready
+    assert engine.pid != pid
+
+
+async def test_it_serves_its_models_defaults(engine: Engine) -> None:
+    """Each model id says who serves it and with which steps and guidance."""
+    serving = engine.serving["flux-dev"]
+    assert (engine.name, serving.backend, serving.steps, serving.guidance) == ("fluxhouse-builtin",) * 2 + (4, 3.5)
+
+
+async def test_missing_weights_fail_the_start(tmp_path: Path) -> None:
+    """An engine over an empty folder says so, and leaves no process."""
+    broken = Engine(options_for(tmp_path))
+    with pytest.raises(WeightsUnavailable):
+        await broken.start()
+    assert broken.pid is None
+    with pytest.raises(GenerationFailed):
+        await content(broken, REQUEST)
+
+
+async def test_a_process_that_falls_silent_is_ended(checkpoint: Path) -> None:
+    """A stopped process holds no request for ever: EngineDied, and a new process."""
+    engine = Engine(options_for(checkpoint, silence_seconds=1.5))
+    await engine.start()
+    try:
+        pid = engine.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.raises(EngineDied):
+            await content(engine, REQUEST)
+        assert engine.pid != pid
+    finally:
+        await engine.close()

@@ -1,0 +1,29 @@
+"""EngineOptions check themselves and survive the way to the process."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fluxhouse.engine.options import EngineOptions, ModelWeights
+
+WEIGHTS = ModelWeights(Path("/weights"), steps=28, guidance=3.5)
+
+
+def test_options_survive_json() -> None:
+    """What the process reads is what the engine was given."""
+    options = EngineOptions({"flux-dev": WEIGHTS}, threads=2, dtype="bfloat16")
+    assert EngineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+
+
+@pytest.mark.parametrize("wrong", [{"dtype": "float16"}, {"device": "tpu"}, {"slots": 0}])
+def test_wrong_options_are_refused_by_name(wrong: dict[str, object]) -> None:
+    """A value that is not allowed names its field."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        EngineOptions({"flux-dev": WEIGHTS}, **wrong)  # type: ignore[arg-type]
+
+
+def test_an_engine_without_models_is_refused() -> None:
+    """There is nothing to serve."""
+    with pytest.raises(ValueError, match="models"):
+        EngineOptions({})
