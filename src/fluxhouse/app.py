@@ -38,6 +38,7 @@ log = structlog.get_logger()
 NotReady = Callable[[], Awaitable[str | None]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_JOB = re.compile(r"(?:job_)?([0-9a-f]{32})")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PIXAZO = ("/flux-dev/", "/flux-dev-polling/", "/v2/requests/")
 _WITHOUT_CORS = ("/docs", "/static/", "/metrics")
@@ -124,12 +125,12 @@ class Observed:
 
     def _note(self, scope: Scope, answer: Answer, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
-        job = answer.job or scope.get("path_params", {}).get("job")
+        job = _JOB.fullmatch(answer.job or scope.get("path_params", {}).get("job") or "")
         self._meter.count(scope["method"], route, answer.status, seconds)
-        fields: dict[str, Any] = {"job_id": job.removeprefix("job_")[:64]} if job else {}
+        fields: dict[str, Any] = {"job_id": job[1]} if job else {}
         log.info(
             "http_request",
-            method=scope["method"][:10],
+            method=scope["method"] if scope["method"] in _METHODS else "OTHER",
             route=route,
             status=answer.status,
             milliseconds=round(seconds * 1000, 2),

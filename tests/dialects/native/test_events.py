@@ -83,3 +83,10 @@ async def test_a_running_job_says_its_progress_and_stops_when_cancelled(build):
     assert (await house.client.delete(f"/api/v1/jobs/{job_id}")).status_code == 200
     events = parsed((await house.client.get(f"/api/v1/jobs/{job_id}/events")).text)
     assert (events[-1][2]["status"], events[-1][2]["creditCost"]) == ("cancelled", 0)
+
+
+async def test_a_head_request_waits_for_nothing(idle_house):
+    """HEAD tells the stream's headers at once, though the job has not ended."""
+    job_id = (await idle_house.run()).json()["jobId"]
+    answer = await asyncio.wait_for(idle_house.client.head(f"/api/v1/jobs/{job_id}/events"), 2)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")

@@ -44,6 +44,8 @@ class Events:
         last = request.headers.get("last-event-id", "")
         seen = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if request.method == "HEAD":
+            return Response(b"", 200, headers, "text/event-stream")
         return StreamingResponse(Follower(self._door, job, seen).told(), 200, headers, "text/event-stream")
 
 
