@@ -11,6 +11,8 @@ EXTRAS = {
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "sentencepiece"),
     *("huggingface_hub", "numpy", "psycopg", "psycopg_pool", "procrastinate", "obstore", "stripe"),
 }
+# Modules outside the device rooms that are loaded by name, and only where their extra is installed.
+OWN_EXTRA = {"fluxhouse.storage.s3": "obstore"}
 DEVICE_ROOMS = ("fluxhouse.engine", "fluxhouse.builtin")
 # What the serving process itself imports of the device rooms.
 PARENT_SIDE = {"fluxhouse.engine", "fluxhouse.engine.engine", "fluxhouse.builtin"}
@@ -71,7 +73,7 @@ def import_failures(modules, folder):
 def test_the_house_stands_without_the_extras(house, root):
     """With torch, diffusers, psycopg, obstore, stripe and their kin blocked, every other module imports."""
     runs_when_imported = {module_name(source) for source in house if source.is_migration}
-    modules = {module_name(source) for source in house} - device_side(house) - runs_when_imported
+    modules = {module_name(source) for source in house} - device_side(house) - runs_when_imported - OWN_EXTRA.keys()
     assert import_failures(modules - {"fluxhouse.__main__"}, root / "src") == {}
 
 
@@ -87,9 +89,15 @@ def test_only_device_rooms_name_the_extras(house):
         (module, used)
         for module, names in outside.items()
         for used in names
-        if not module.startswith(DEVICE_ROOMS) and used.split(".")[0] in EXTRAS
+        if not module.startswith(DEVICE_ROOMS) and used.split(".")[0] in EXTRAS - {OWN_EXTRA.get(module)}
     }
     assert named == set()
+
+
+def test_nobody_imports_what_needs_its_own_extra(house):
+    """A module with an extra of its own is reached by its name alone."""
+    importers = {module_name(source): set(imported(source)) & OWN_EXTRA.keys() for source in house}
+    assert {module for module, found in importers.items() if found} == set()
 
 
 def test_a_module_that_needs_an_extra_is_found(sample, tmp_path):
