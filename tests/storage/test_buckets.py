@@ -1,5 +1,8 @@
 """The URLs of buckets: what they say, and what is refused without being repeated."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fluxhouse.storage.buckets import Bucket
@@ -62,3 +65,11 @@ def test_a_place_is_told_from_any_other() -> None:
     """Buckets of one name at two endpoints, and prefixes, are different places."""
     urls = ["s3://abc", "s3://abc/d", "s3://abc?endpoint=http://a", "s3://abc?endpoint=http://b"]
     assert len({str(Bucket.parse(url)) for url in urls}) == 4
+
+
+def test_the_urls_of_the_guide_are_urls() -> None:
+    """Every URL that the guide tells to set is one that is taken."""
+    guide = Path(__file__).parents[2] / "docs" / "howto" / "object-storage.md"
+    urls = re.findall(r"\| `(s3://[^`]+)` \|", guide.read_text("utf-8"))
+    assert len(urls) == 4
+    assert {Bucket.parse(url).name for url in urls} == {"pictures"}
