@@ -78,10 +78,10 @@ def _round(
         _strike(subject, victim)
         findings.kills[victim] += 1
         accepted = [submit.result() for submit in submits]
-        for job_id, order in zip(accepted, orders, strict=True):
+        for one, order in zip(accepted, orders, strict=True):
             if order.cancelled:
-                client.cancel(job_id, started + campaign.round_seconds)
-    jobs = [client.wait(job_id, started + campaign.round_seconds) for job_id in accepted]
+                client.cancel(one.job_id, started + campaign.round_seconds)
+    jobs = [client.wait(one.job_id, started + campaign.round_seconds) for one in accepted]
     _judge(orders, accepted, jobs, client, findings)
     _judge_money(subject, client, findings)
     findings.rounds += 1
@@ -103,6 +103,12 @@ class _Order:
     cancelled: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    job_id: str
+    price_credits: Decimal  # of one image, as the submit's answer says
+
+
 def _order(number: int, index: int, chance: random.Random) -> _Order:
     body = {
         "prompt": f"round {number}, picture {index}",
@@ -117,12 +123,12 @@ def _order(number: int, index: int, chance: random.Random) -> _Order:
 
 
 def _judge(
-    orders: list[_Order], accepted: list[str], jobs: list[dict[str, Any]], client: _Client, findings: Findings
+    orders: list[_Order], accepted: list[_Accepted], jobs: list[dict[str, Any]], client: _Client, findings: Findings
 ) -> None:
     findings.accepted += len(accepted)
-    if len(set(accepted)) != len(accepted):
+    if len({one.job_id for one in accepted}) != len(accepted):
         findings.violations.append("two submits with different keys share a job")
-    for order, job in zip(orders, jobs, strict=True):
+    for order, one, job in zip(orders, accepted, jobs, strict=True):
         findings.states[job["status"]] += 1
         urls = job.get("output", {}).get("images", [])
         if job["status"] not in SETTLED:
@@ -136,8 +142,10 @@ def _judge(
             if not client.is_picture(url):
                 findings.violations.append(f"{job['jobId']}: a listed image is missing: {url}")
         cost = Decimal(str(job["creditCost"]))
-        if job["status"] in SETTLED and cost != len(urls):
-            findings.violations.append(f"{job['jobId']} is charged {cost} for {len(urls)} images")
+        if job["status"] in SETTLED and cost != one.price_credits * len(urls):
+            findings.violations.append(
+                f"{job['jobId']} is charged {cost} for {len(urls)} images of {one.price_credits}"
+            )
         findings.charged_credits += cost
 
 
@@ -157,11 +165,11 @@ class _Client:
     def __init__(self, url: str, key: str) -> None:
         self._client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
 
-    def submit(self, order: _Order, deadline: float) -> str:
+    def submit(self, order: _Order, deadline: float) -> _Accepted:
         headers = {"Idempotency-Key": order.key}
         answer = self._patiently("POST", "/api/v1/models/flux/run", deadline, json=order.body, headers=headers)
         answer.raise_for_status()
-        return str(answer.json()["jobId"])
+        return _Accepted(answer.json()["jobId"], Decimal(str(answer.json()["creditCost"])) / order.body["num_outputs"])
 
     def cancel(self, job_id: str, deadline: float) -> None:
         self._patiently("DELETE", f"/api/v1/jobs/{job_id}", deadline)
