@@ -42,8 +42,8 @@ class Life:
     cancel_requested: bool = False
 
 
-class JobsMachine(RuleBasedStateMachine):
-    """Submits, workers, engines, sweeps and power cuts against one database; the model is plain Python."""
+class CallersMachine(RuleBasedStateMachine):
+    """Those who submit, and what must hold of their jobs and credits after every step; the model is plain Python."""
 
     def __init__(self, house):
         super().__init__()
@@ -61,11 +61,6 @@ class JobsMachine(RuleBasedStateMachine):
 
     def pick(self, among, number):
         return among[number % len(among)] if among else None
-
-    def current(self, snapshot):
-        """The model of a worker's job where that worker still has it, else None."""
-        life = self.lives[snapshot.id]
-        return life if (life.state, life.attempt) == ("running", snapshot.attempt) else None
 
     @rule(owner=st.integers(0, 1), count=st.integers(1, 3))
     def submit(self, owner, count):
@@ -97,6 +92,51 @@ class JobsMachine(RuleBasedStateMachine):
             assert answer.job.id == first[1]
         else:
             assert isinstance(answer.error, IdempotencyMismatch)
+
+    @rule(hours=st.sampled_from([0.01, 1, 13, -2]))
+    def time_moves(self, hours):
+        self.house.clock.advance(hours=hours)
+
+    def left(self, owner):
+        """Images that the owner can still pay."""
+        mine = [life for life in self.lives.values() if life.owner == owner]
+        return CREDIT - sum(life.count if life.state in ("queued", "running") else life.images for life in mine)
+
+    @invariant()
+    def every_job_is_where_the_model_has_it(self):
+        with self.house.database.snapshot() as connection:
+            assert reconcile(connection) == []
+            for job_id, life in self.lives.items():
+                job = jobs.get(connection, job_id)
+                assert (job.state, job.attempt, job.engine_deaths) == (life.state, life.attempt, life.deaths)
+                assert (job.cancel_requested_at is not None) == life.cancel_requested
+                if job.state.terminal:
+                    assert job.captured_micro == PRICE * life.images == PRICE * len(job.images)
+                    assert (job.error is not None) == (job.state == "failed")
+                    assert job.error is None or job.error.code in FREE_ERRORS
+                self.check_events(events.since(connection, job_id), life)
+
+    def check_events(self, seen, life):
+        assert [event.number for event in seen] == list(range(1, len(seen) + 1))
+        assert sum(event.state.terminal for event in seen) == (life.state not in ("queued", "running"))
+        assert seen[-1].state == life.state
+        assert Counter(event.state for event in seen)["running"] == life.attempt
+
+    @invariant()
+    def every_owner_has_what_the_model_says(self):
+        for owner, caller in enumerate(getattr(self, "callers", [])):
+            mine = [life for life in self.lives.values() if life.owner == owner]
+            held = sum(life.count for life in mine if life.state in ("queued", "running"))
+            assert self.house.balance(caller) == (self.left(owner) * PRICE, held * PRICE)
+
+
+class JobsMachine(CallersMachine):
+    """Workers, engines, sweeps, cancels and power cuts beside those who submit."""
+
+    def current(self, snapshot):
+        """The model of a worker's job where that worker still has it, else None."""
+        life = self.lives[snapshot.id]
+        return life if (life.state, life.attempt) == ("running", snapshot.attempt) else None
 
     @rule(limit=st.integers(1, 3))
     def claim(self, limit):
@@ -182,15 +222,18 @@ class JobsMachine(RuleBasedStateMachine):
 
     @rule()
     def sweep(self):
-        """What was never started in time ends; what runs is left alone."""
-        for job in self.house.see(jobs.outdated, self.house.now(), 100):
-            if job.state == "queued" and job.attempt == 0:
-                assert self.do(settle.expire, job) is not None
-                self.lives[job.id].state = "failed"
-
-    @rule(hours=st.sampled_from([0.01, 1, 13, -2]))
-    def time_moves(self, hours):
-        self.house.clock.advance(hours=hours)
+        """What was never started in time ends, and that alone."""
+        now = self.house.now()
+        late = {
+            job_id
+            for job_id, life in self.lives.items()
+            if life.state == "queued" and life.attempt == 0 and life.expires_at <= now
+        }
+        overdue = self.house.see(jobs.overdue, now, 100)
+        assert {job.id for job in overdue} == late
+        for job in overdue:
+            assert self.do(settle.expire, job) is not None
+            self.lives[job.id].state = "failed"
 
     @rule(number=PICKS, what=st.sampled_from(["submit", "claim", "settle", "recover", "cancel"]))
     def power_cut(self, number, what):
@@ -215,38 +258,6 @@ class JobsMachine(RuleBasedStateMachine):
         elif what == "cancel" and job_id is not None and self.lives[job_id].state in ("queued", "running"):
             cancel.cancel(connection, jobs.get(connection, job_id), now)
         raise PowerCut
-
-    def left(self, owner):
-        """Images that the owner can still pay."""
-        mine = [life for life in self.lives.values() if life.owner == owner]
-        return CREDIT - sum(life.count if life.state in ("queued", "running") else life.images for life in mine)
-
-    @invariant()
-    def every_job_is_where_the_model_has_it(self):
-        with self.house.database.snapshot() as connection:
-            assert reconcile(connection) == []
-            for job_id, life in self.lives.items():
-                job = jobs.get(connection, job_id)
-                assert (job.state, job.attempt, job.engine_deaths) == (life.state, life.attempt, life.deaths)
-                assert (job.cancel_requested_at is not None) == life.cancel_requested
-                if job.state.terminal:
-                    assert job.captured_micro == PRICE * life.images == PRICE * len(job.images)
-                    assert (job.error is not None) == (job.state == "failed")
-                    assert job.error is None or job.error.code in FREE_ERRORS
-                self.check_events(events.since(connection, job_id), life)
-
-    def check_events(self, seen, life):
-        assert [event.number for event in seen] == list(range(1, len(seen) + 1))
-        assert sum(event.state.terminal for event in seen) == (life.state not in ("queued", "running"))
-        assert seen[-1].state == life.state
-        assert Counter(event.state for event in seen)["running"] == life.attempt
-
-    @invariant()
-    def every_owner_has_what_the_model_says(self):
-        for owner, caller in enumerate(getattr(self, "callers", [])):
-            mine = [life for life in self.lives.values() if life.owner == owner]
-            held = sum(life.count for life in mine if life.state in ("queued", "running"))
-            assert self.house.balance(caller) == (self.left(owner) * PRICE, held * PRICE)
 
 
 @pytest.mark.parametrize("examples", [15, pytest.param(500, marks=pytest.mark.long)])
