@@ -1,0 +1,46 @@
+"""`fluxhouse generate` makes a picture without server and database, by the catalog's own rules."""
+
+import pytest
+from PIL import Image
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.webp", "WEBP")])
+def test_a_picture_is_written_in_the_format_of_its_name(fluxhouse, tmp_path, name, kind):
+    """The file's ending decides the format, and the answer says the seed that makes it again."""
+    made = fluxhouse("generate", "a red fox", "-o", str(tmp_path / name), "--aspect-ratio", "16:9", "--seed", "5")
+    assert made.code == 0, made.err
+    assert "seed 5" in made.out
+    with Image.open(tmp_path / name) as image:
+        assert image.format == kind
+        assert image.width > image.height
+    assert not (tmp_path / "house" / "fluxhouse.db").exists()
+
+
+def test_a_picture_to_start_from_counts(fluxhouse, tmp_path):
+    """An input picture changes the result and, without a ratio, gives it its own."""
+    Image.new("RGB", (200, 100), "red").save(tmp_path / "red.png")
+    made = fluxhouse(
+        "generate", "blue", "-o", str(tmp_path / "a.png"), "--image", str(tmp_path / "red.png"), "--strength", "0.5"
+    )
+    assert made.code == 0, made.err
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width / image.height == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("-o", "a.gif"), "-o ends in one of .png"),
+        (("-o", "a.png", "--width", "300"), "height"),
+        (("-o", "a.png", "--model", "flux-dve"), "no model"),
+        (("-o", "a.png", "--image", "gone.png"), "--image gone.png"),
+        (("-o", "a.png", "--steps", "0"), "num_inference_steps"),
+    ],
+)
+def test_what_the_catalog_refuses_is_refused(fluxhouse, tmp_path, monkeypatch, arguments, complaint):
+    """The same rules as the API's, said in one line."""
+    monkeypatch.chdir(tmp_path)
+    refused = fluxhouse("generate", "a fox", *arguments)
+    assert refused.code == 1
+    assert complaint in refused.err
+    assert not (tmp_path / "a.png").exists()

@@ -1,0 +1,159 @@
+"""The assembly builds what the settings say, takes one data folder for itself, and puts everything away again."""
+
+import asyncio
+import json
+import stat
+
+import pytest
+
+from fluxhouse import assembly, builtin
+from fluxhouse.assembly import (
+    EngineMissing,
+    assemble,
+    make_backends,
+    pepper,
+    read_secret,
+    require_engine_packages,
+    write_private,
+)
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.database.lock import FolderInUse
+from fluxhouse.engine.testcard import TestCard
+from fluxhouse.settings import Settings, SettingsRefused
+
+CATALOG = Catalog.load()
+IDS = {model.id for model in CATALOG.models}
+
+
+def test_without_weights_the_builtin_model_stands_in_for_all(tmp_path):
+    """Every model is served by one engine that says whose pictures these are, with its own defaults."""
+    made = make_backends(Settings(data=tmp_path), CATALOG)
+    assert set(made.serving) == IDS
+    assert {facts.backend for facts in made.serving.values()} == {builtin.NAME}
+    assert {facts.steps for facts in made.serving.values()} == {builtin.DEFAULT_STEPS}
+    assert len(made.engines) == 1
+    assert not made.engines[0].ready
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """Folders that look like checkpoints from outside."""
+
+    def make(name, guided, is_builtin=False):
+        folder = tmp_path / name
+        (folder / "transformer").mkdir(parents=True)
+        (folder / "transformer" / "config.json").write_text(json.dumps({"guidance_embeds": guided}))
+        if is_builtin:
+            (folder / builtin.FINISHED_MARKER).write_text("{}")
+        return str(folder)
+
+    return make
+
+
+def test_real_weights_serve_only_what_they_are_named_for(tmp_path, weights):
+    """Once real weights are configured, ids without any are not served; defaults are those of the checkpoint's kind."""
+    models = {"flux-dev": weights("dev", True), "flux-schnell": weights("schnell", False)}
+    serving = make_backends(Settings(data=tmp_path, models=models), CATALOG).serving
+    assert set(serving) == {"flux-dev", "flux-schnell"}
+    assert (serving["flux-dev"].steps, serving["flux-dev"].guidance) == (28, 3.5)
+    assert (serving["flux-schnell"].steps, serving["flux-schnell"].guidance) == (4, None)
+    assert serving["flux-dev"].backend == "fluxhouse-engine"
+
+
+def test_the_builtin_model_is_never_passed_off_as_something_else(tmp_path, weights):
+    """A copy of it, named in the settings, still answers under its own name, in an engine of its own."""
+    models = {"flux-dev": weights("dev", True), "*": weights("copy", True, is_builtin=True)}
+    made = make_backends(Settings(data=tmp_path, models=models), CATALOG)
+    assert made.serving["flux-dev"].backend == "fluxhouse-engine"
+    assert made.serving["flux-pro"].backend == builtin.NAME
+    assert len(made.engines) == 2
+
+
+@pytest.mark.parametrize("models", [{"flux-dve": "testcard"}, {"flux-dev": "/nowhere"}])
+def test_weights_that_cannot_be_are_refused_by_name(tmp_path, models):
+    """A model that is not in the catalog and a folder that holds none are said at the start."""
+    with pytest.raises(SettingsRefused, match=r"FLUXHOUSE_MODELS: .*(flux-dve|/nowhere)"):
+        make_backends(Settings(data=tmp_path, models=models), CATALOG)
+
+
+def test_the_secret_is_made_once_and_for_the_owner_alone(tmp_path):
+    """The data folder keeps one random secret, mode 600; the setting goes before it."""
+    settings = Settings(data=tmp_path / "new")
+    secret = read_secret(settings)
+    assert len(secret) >= 32
+    assert read_secret(settings) == secret
+    assert stat.S_IMODE((tmp_path / "new" / "secret").stat().st_mode) == 0o600
+    given = Settings(data=tmp_path / "new", secret="sesame open, said Ali Baba")
+    assert read_secret(given) == b"sesame open, said Ali Baba"
+    assert pepper(secret) not in (secret, pepper(read_secret(given)))
+
+
+def test_a_private_file_is_not_replaced_unless_asked(tmp_path):
+    """Two that make the same secret at once end with one: the second is told."""
+    path = tmp_path / "secret"
+    write_private(path, "first", replace=False)
+    with pytest.raises(FileExistsError):
+        write_private(path, "second", replace=False)
+    assert path.read_text() == "first"
+    write_private(path, "third", replace=True)
+    assert path.read_text() == "third"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+def test_a_missing_engine_says_what_to_install(monkeypatch):
+    """Without torch the refusal is one sentence with the command that helps."""
+    monkeypatch.setattr(assembly, "find_spec", lambda name: None if name == "torch" else object())
+    with pytest.raises(EngineMissing, match=r"torch: install with pip install 'fluxhouse\[engine\]'"):
+        require_engine_packages()
+
+
+async def test_a_second_platform_on_the_folder_is_refused(tmp_path):
+    """While one serves a data folder, another refuses; when it has stopped, the next may."""
+    settings = Settings(data=tmp_path)
+    first, second = (assemble(settings, {"*": TestCard()}) for _ in range(2))
+    await first.start()
+    with pytest.raises(FolderInUse):
+        await second.start()
+    await first.stop()
+    await second.start()
+    assert await second.not_ready() is None
+    await second.stop()
+
+
+async def test_without_worker_it_is_ready_once_the_database_answers(tmp_path):
+    """A process that only takes jobs in starts no engine and is ready at once."""
+    platform = assemble(Settings(data=tmp_path), works=False)
+    await platform.start()
+    assert await platform.not_ready() is None
+    assert platform.engines == ()
+    await platform.stop()
+
+
+class Unwilling:
+    """An engine that takes its time and then does not start."""
+
+    name, slots, ready = "unwilling", 1, False
+
+    def __init__(self) -> None:
+        self.loading = asyncio.Event()
+
+    async def start(self):
+        await self.loading.wait()
+        raise RuntimeError("the weights are bad")
+
+    async def close(self):
+        pass
+
+
+async def test_a_loading_engine_is_not_ready_and_a_failed_one_says_why(tmp_path, monkeypatch):
+    """The process answers while its engine loads; what kept it from starting reaches whoever waits for it."""
+    platform = assemble(Settings(data=tmp_path, models={"*": "testcard"}))
+    engine = Unwilling()
+    platform.engines = (engine,)
+    await platform.start()
+    assert await platform.not_ready() == "the engine is starting"
+    engine.loading.set()
+    with pytest.raises(RuntimeError, match="weights are bad"):
+        await platform.warmed_up()
+    assert await platform.not_ready() == "the engine is not running"
+    await platform.stop()

@@ -1,0 +1,136 @@
+"""Settings come from the environment, and whatever is wrong there is said by its name."""
+
+from datetime import timedelta
+from ipaddress import ip_network
+
+import pytest
+from pydantic import ValidationError
+
+from fluxhouse.settings import Settings, SettingsRefused, read_settings, variable
+
+
+def test_defaults_are_those_of_a_laptop(monkeypatch, tmp_path):
+    """Without any variable everything lives in one folder here, served on loopback."""
+    monkeypatch.chdir(tmp_path)
+    settings = read_settings()
+    assert settings.data_folder == tmp_path / "fluxhouse-data"
+    assert settings.database_address == f"sqlite:///{tmp_path}/fluxhouse-data/fluxhouse.db"
+    assert settings.storage_folder == tmp_path / "fluxhouse-data" / "files"
+    assert settings.address == "http://127.0.0.1:8000"
+    assert settings.output_ttl == timedelta(hours=24)
+    assert settings.models == {}
+
+
+def test_every_variable_is_read(monkeypatch):
+    """Each documented variable means what it says."""
+    values = {
+        "FLUXHOUSE_DATA": "/srv/house",
+        "FLUXHOUSE_DATABASE_URL": "sqlite:////srv/other.db",
+        "FLUXHOUSE_STORAGE_URL": "file:///srv/my%20pictures",
+        "FLUXHOUSE_PUBLIC_URL": "https://images.example.com/",
+        "FLUXHOUSE_MODELS": "flux-dev=/weights/dev, *=/weights/rest",
+        "FLUXHOUSE_SECRET": "a secret of more than sixteen characters",
+        "FLUXHOUSE_OUTPUT_TTL": "36h",
+        "FLUXHOUSE_EGRESS_ALLOW": "10.0.0.0/8,fd00::/8",
+        "FLUXHOUSE_DEVICE": "cuda:1",
+        "FLUXHOUSE_THREADS": "3",
+        "FLUXHOUSE_HOST": "0.0.0.0",
+        "FLUXHOUSE_PORT": "9000",
+        "FLUXHOUSE_LOG_LEVEL": "warning",
+        "FLUXHOUSE_LOG_FORMAT": "json",
+    }
+    assert set(values) == {variable(field) for field in Settings.model_fields}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    settings = read_settings()
+    assert str(settings.data_folder) == "/srv/house"
+    assert settings.database_address == "sqlite:////srv/other.db"
+    assert str(settings.storage_folder) == "/srv/my pictures"
+    assert settings.address == "https://images.example.com"
+    assert settings.models == {"flux-dev": "/weights/dev", "*": "/weights/rest"}
+    assert settings.output_ttl == timedelta(hours=36)
+    assert settings.egress_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    assert (settings.threads, settings.port, settings.device) == (3, 9000, "cuda:1")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FLUXHOUSE_PORT", "many"),
+        ("FLUXHOUSE_PORT", "70000"),
+        ("FLUXHOUSE_OUTPUT_TTL", "a while"),
+        ("FLUXHOUSE_OUTPUT_TTL", "0"),
+        ("FLUXHOUSE_EGRESS_ALLOW", "10.0.0.0/33"),
+        ("FLUXHOUSE_EGRESS_ALLOW", "10.0.0.1/8"),
+        ("FLUXHOUSE_DATABASE_URL", "postgresql://somewhere/else"),
+        ("FLUXHOUSE_DATABASE_URL", "sqlite://relative.db"),
+        ("FLUXHOUSE_STORAGE_URL", "s3://bucket"),
+        ("FLUXHOUSE_STORAGE_URL", "pictures"),
+        ("FLUXHOUSE_PUBLIC_URL", "images.example.com"),
+        ("FLUXHOUSE_PUBLIC_URL", "https://images.example.com/?a=b"),
+        ("FLUXHOUSE_MODELS", "flux-dev"),
+        ("FLUXHOUSE_MODELS", "flux-dev=/a,flux-dev=/b"),
+        ("FLUXHOUSE_SECRET", "too short"),
+        ("FLUXHOUSE_DEVICE", "toaster"),
+        ("FLUXHOUSE_THREADS", "0"),
+        ("FLUXHOUSE_LOG_LEVEL", "loud"),
+        ("FLUXHOUSE_DATA_FOLDER", "/srv/house"),
+        ("FLUXHOUSE_PROT", "8000"),
+    ],
+)
+def test_what_is_wrong_is_named(monkeypatch, name, value):
+    """An unknown variable and a malformed value stop the program with the variable's name, and no secret is shown."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsRefused, match=rf"^{name}\b") as refused:
+        read_settings()
+    assert "too short" not in str(refused.value)
+
+
+def test_a_plain_variable_of_another_program_is_not_ours(monkeypatch):
+    """`DATA` and `PORT` belong to somebody else."""
+    monkeypatch.setenv("DATA", "/elsewhere")
+    monkeypatch.setenv("PORT", "1")
+    assert read_settings(data="/srv/house").data_folder.as_posix() == "/srv/house"
+    assert read_settings().port == 8000
+
+
+def test_a_given_value_goes_before_the_environment(monkeypatch):
+    """An option of the command line wins, None is no option."""
+    monkeypatch.setenv("FLUXHOUSE_PORT", "9000")
+    assert read_settings(port=9001).port == 9001
+    assert read_settings(port=None).port == 9000
+
+
+def test_an_empty_variable_is_no_variable(monkeypatch):
+    """What a compose file leaves empty keeps its default."""
+    monkeypatch.setenv("FLUXHOUSE_PUBLIC_URL", "")
+    assert read_settings().public_url is None
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("24h", 86400), ("7d", 604800)])
+def test_a_duration_has_a_unit_or_means_seconds(text, seconds):
+    """Seconds, minutes, hours and days can be written."""
+    assert Settings(output_ttl=text).output_ttl == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8000"),
+        ("0.0.0.0", "http://127.0.0.1:8000"),
+        ("::", "http://[::1]:8000"),
+        ("box.lan", "http://box.lan:8000"),
+    ],
+)
+def test_the_address_can_be_called(host, address):
+    """What listens everywhere is called at loopback."""
+    assert Settings(host=host).address == address
+
+
+def test_settings_are_frozen_and_keep_their_secret():
+    """Nobody changes a setting later, and no output of them shows the secret."""
+    settings = Settings(secret="sesame open, said Ali Baba")
+    with pytest.raises(ValidationError):
+        settings.port = 1
+    assert "sesame" not in repr(settings) + str(settings.shown())
+    assert settings.shown()["FLUXHOUSE_SECRET"]
