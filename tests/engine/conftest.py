@@ -13,6 +13,8 @@ from fluxhouse.builtin.make import build, make
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 
+torch.set_num_threads(1)  # Tests share their cores: threads that wait for each other cost more than they bring.
+
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -66,7 +68,7 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options_for(folder: Path, **changed: object) -> EngineOptions:
     weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=48, fit_references=True)
-    fields: dict[str, object] = {"name": "fluxhouse-builtin", "threads": 2, "silence_seconds": 60.0} | changed
+    fields: dict[str, object] = {"name": "fluxhouse-builtin", "threads": 1, "silence_seconds": 60.0} | changed
     return EngineOptions({"flux-dev": weights, "flux-kontext-dev": weights}, **fields)  # type: ignore[arg-type]
 
 

@@ -47,7 +47,7 @@ def by_diffusers(kind: Any, folder: Path, dtype: torch.dtype, **asked: Any) -> n
     pipeline = kind.from_pretrained(folder, dtype=dtype)
     pipeline.set_progress_bar_config(disable=True)
     (picture,) = pipeline(
-        REQUEST.prompt,
+        prompt=REQUEST.prompt,
         height=REQUEST.height,
         width=REQUEST.width,
         num_inference_steps=REQUEST.steps,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import torch
 from diffusers.image_processor import VaeImageProcessor
-from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
 from PIL import Image
 
 from fluxhouse.engine.encode import PREVIEW_PIXELS
 from fluxhouse.engine.weights import Weights
 from fluxhouse.generation.errors import GenerationFailed
+
+TRAINED_REFERENCE_SIZES = (
+    (672, 1568), (688, 1504), (720, 1456), (752, 1392), (800, 1328), (832, 1248), (880, 1184), (944, 1104),
+    (1024, 1024), (1104, 944), (1184, 880), (1248, 832), (1328, 800), (1392, 752), (1456, 720), (1504, 688),
+    (1568, 672),
+)  # fmt: skip
+"""Widths and heights that Kontext was trained on, as diffusers lists them; its module is slow to import."""
 
 
 @torch.no_grad()
@@ -48,7 +54,7 @@ def decode_small(weights: Weights, latents: torch.Tensor) -> Image.Image:
 def reference_size(picture: Image.Image, grid: int) -> tuple[int, int]:
     """Width and height for a Kontext reference: the trained resolution nearest in shape, on the grid."""
     shape = picture.width / picture.height
-    _, width, height = min((abs(shape - w / h), w, h) for w, h in PREFERRED_KONTEXT_RESOLUTIONS)
+    _, width, height = min((abs(shape - w / h), w, h) for w, h in TRAINED_REFERENCE_SIZES)
     return width // grid * grid, height // grid * grid
 
 
