@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+import structlog
 
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
 from fluxhouse.storage.s3 import Patience, S3Storage
@@ -146,8 +147,12 @@ async def test_a_service_that_is_gone_is_a_typed_error(
 
 
 async def test_wrong_credentials_are_a_typed_error(storage: S3Storage, refusing: None) -> None:
-    """A service that does not know the credentials is told from one that is gone, and nothing secret is repeated."""
-    assert set(await faults(storage)) == {"The storage refuses what it is asked with these credentials."}
+    """Refused credentials are told from a service that is gone; the log says why, and nothing secret is repeated."""
+    with structlog.testing.capture_logs() as logged:
+        assert set(await faults(storage)) == {"The storage refuses what it is asked with these credentials."}
+    assert {line["event"] for line in logged} == {"storage_fault"}
+    assert any("InvalidAccessKeyId" in line["cause"] for line in logged)
+    assert not any("the-secret" in line["cause"] or len(line["cause"]) > 500 for line in logged)
 
 
 async def test_a_missing_bucket_is_no_missing_file(s3_endpoint: str, tmp_path: Path) -> None:

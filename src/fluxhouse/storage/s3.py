@@ -12,6 +12,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 import obstore
+import structlog
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
@@ -20,11 +21,15 @@ from fluxhouse.storage.buckets import Bucket
 from fluxhouse.storage.copies import Copies
 from fluxhouse.storage.storage import checked_key
 
+log = structlog.get_logger()
+
 _CHUNK = 5 << 20  # bytes; the smallest part that S3 takes, and what a longer file is uploaded in
 _PARTS_AT_ONCE = 4
 _LISTED_AT_ONCE = 1000
 _FIRST_PAUSE = 0.1  # seconds before a repetition, doubled with each
 
+_DETAILS = "\n\nDebug source"  # the same once more, as nested structures of Rust
+_LONGEST_CAUSE = 500  # characters
 _OUT_OF_REACH = "The storage is out of reach."
 
 # No key or prefix can contain these, so in obstore's text they are the store's own words.
@@ -218,10 +223,11 @@ def _unknown_if_absent() -> Iterator[None]:
 
 @contextmanager
 def _typed_errors() -> Iterator[None]:
-    # obstore's own text holds hosts and the store's answer: it is the cause for the log, never the message.
     try:
         yield
     except (BaseError, OSError) as error:
+        # obstore's own text names hosts and holds the store's answer: that is for the log and never for a caller.
+        log.warning("storage_fault", cause=str(error).partition(_DETAILS)[0][:_LONGEST_CAUSE])
         raise StorageUnavailable(_reason(str(error))) from error
 
 
