@@ -41,7 +41,7 @@ _NORM = _CONSTANT * math.sqrt(2.0 / WIDTH)
 """Layer norm divides a token by about this; every matrix after one multiplies by it."""
 
 _TIME_AT, _GUIDANCE_AT, _POOLED_AT = slice(0, 96), slice(96, 128), slice(128, 192)
-_TURN = 1.8  # radians by which a query looks past its own frame, towards a reference's
+_TURN = 2.3  # radians by which a query looks past its own frame, towards a reference's
 
 
 def transformer(generator: torch.Generator) -> FluxTransformer2DModel:
