@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from fluxhouse.core.keys import Limits
 from fluxhouse.generation.errors import InputImageRefused
 
 
@@ -50,3 +51,18 @@ async def test_an_address_of_ours_is_read_and_never_fetched(idle_house, caller, 
     idle_house.clock.ahead = timedelta(hours=2)
     with pytest.raises(InputImageRefused):
         await door.accept_inputs(caller, [("input_image", url)])
+
+
+async def test_nothing_is_fetched_for_one_who_cannot_submit(idle_house, picture):
+    """Without credits or beyond the rate a caller cannot have pictures fetched, and is told why."""
+    body = {"prompt": "x", "input_image": "https://pictures.example.com/boat.png"}
+    poor = await idle_house.account("poor", credits=1)
+    answer = await idle_house.run(body | {"num_outputs": 2}, Authorization=f"Bearer {poor}")
+    assert (answer.status_code, answer.json()["error"]["creditsRequired"]) == (402, 2)
+    hasty = await idle_house.account("hasty", limits=Limits(rate_per_minute=1))
+    await idle_house.run(Authorization=f"Bearer {hasty}")
+    answer = await idle_house.run(body, Authorization=f"Bearer {hasty}")
+    assert answer.status_code == 429
+    idle_house.clock.ahead = timedelta(minutes=1)
+    answer = await idle_house.run(body | {"input_image": uri_of(picture)}, Authorization=f"Bearer {hasty}")
+    assert answer.status_code == 202

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, case
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, case, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core.keys import Key
@@ -36,6 +36,7 @@ _COUNT = (
     )
     .returning(rate_windows.c.started_at, rate_windows.c.submits)
 )
+_LOOK = select(rate_windows).where(rate_windows.c.key_id == bindparam("key_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,15 @@ class Window:
     def seconds_left(self, now: datetime) -> int:
         """Whole seconds until the next window, at least one."""
         return max(1, math.ceil((self.resets_at - now).total_seconds()))
+
+
+def look(connection: Connection, key: Key, now: datetime) -> Window:
+    """How the key's present minute stands, without counting anything; `exceeded` says that the next is one too many."""
+    row = connection.execute(_LOOK, {"key_id": key.id}).one_or_none()
+    in_force = row is not None and row.started_at <= now < row.started_at + WINDOW
+    started_at, submits = (row.started_at, row.submits) if row is not None and in_force else (now, 0)
+    remaining = max(0, key.rate_per_minute - submits)
+    return Window(key.rate_per_minute, remaining, started_at + WINDOW, exceeded=remaining == 0)
 
 
 def count(connection: Connection, key: Key, now: datetime) -> Window:

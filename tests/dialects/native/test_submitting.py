@@ -269,7 +269,7 @@ async def test_a_foreign_file_is_unknown_as_an_input(house, picture):
 
 async def test_inputs_of_a_refused_submit_are_forgotten(idle_house, picture):
     """What was kept for a request that is then refused does not stay in the store."""
-    poor = await idle_house.account("poor", credits=0)
+    poor = await idle_house.account("poor", limits=Limits(spend_cap_micro=0))
     uri = "data:image/png;base64," + base64.b64encode(picture).decode()
     answer = await idle_house.run({"prompt": "x", "input_image": uri}, Authorization=f"Bearer {poor}")
     assert answer.status_code == 402

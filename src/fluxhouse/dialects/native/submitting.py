@@ -95,7 +95,7 @@ class Submitting:
             first = await door.replay(caller, model, sent)
             if first is not None:
                 return first
-        inputs = await door.accept_inputs(caller, parsed.input_values) if parsed.input_values else ()
+        inputs = await door.accept_inputs(caller, parsed.input_values, parsed.price_micro * parsed.count)
         made = parsed.request(inputs, door.draw_seed())
         return await door.submit(caller, Order(DIALECT, model, made, parsed.price_micro, sent))
 
