@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sqlite3
 
 import pytest
 from sqlalchemy.exc import OperationalError
@@ -136,3 +137,14 @@ async def test_a_closed_database_takes_no_more(url):
     database.close()
     with pytest.raises(RuntimeError, match="closed"):
         await database.write(note("late"))
+
+
+def test_a_transaction_holds_the_write_lock_from_its_start(database, url):
+    """What it read first stays true until it commits: nobody else can begin to write meanwhile."""
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None, timeout=0)
+    with database.transaction() as connection:
+        assert texts(connection) == []
+        with pytest.raises(sqlite3.OperationalError, match="database is locked"):
+            other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
