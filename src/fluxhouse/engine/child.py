@@ -113,9 +113,8 @@ class Child:
         if self._writer is None:
             self._link.close()
             return
-        self._writer.close()
-        with contextlib.suppress(OSError):
-            await self._writer.wait_closed()
+        # Not close() and wait_closed(): under uvloop that never returns where a write was still under way.
+        self._writer.transport.abort()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Pass on what it says until its link closes or it falls silent, then bury it."""
