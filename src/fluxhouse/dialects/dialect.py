@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from starlette.types import Receive
 
 from fluxhouse.catalog.catalog import Catalog
-from fluxhouse.core import idempotency, jobs, keys, ledger, limits
+from fluxhouse.core import idempotency, jobs, keys, limits
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.cancel import cancel
 from fluxhouse.core.feed import Feed, StateChanged
@@ -29,14 +29,7 @@ from fluxhouse.dialects.wire import BodyTooLarge, ClientGone, WrongMediaType
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
-from fluxhouse.generation.errors import (
-    InsufficientCredits,
-    InvalidKey,
-    JobAlreadyEnded,
-    ModelUnavailable,
-    PlatformError,
-    RateLimited,
-)
+from fluxhouse.generation.errors import InvalidKey, JobAlreadyEnded, ModelUnavailable, PlatformError, RateLimited
 from fluxhouse.generation.image import DeliveredImage, InputImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
@@ -147,16 +140,8 @@ class Door:
     async def accept_inputs(
         self, caller: Caller, values: Sequence[tuple[str, str]], cost_micro: int = 0
     ) -> tuple[InputImage, ...]:
-        """Fetch, check and keep the pictures that (field, value) pairs name; raises `InputImageRefused`.
-
-        Nothing is fetched for a caller whose rate is used up or who cannot pay `cost_micro`: `RateLimited` and
-        `InsufficientCredits` are raised here as `submit` would give them.
-        """
-        if not values:
-            return ()
-        now = self.clock.now()
-        await self.database.read(lambda connection: _require_means(connection, caller, cost_micro, now))
-        return await self._intake.accept(caller, values, now)
+        """The pictures that (field, value) pairs name, for a request of that price; see `Intake.accept`."""
+        return await self._intake.accept(caller, values, cost_micro, self.clock.now())
 
     async def replay(self, caller: Caller, model: str, sent: IdempotencyKey) -> Submitted | Refused | None:
         """The first answer to the same submit, before anything is fetched for it; None where it is new."""
@@ -264,12 +249,3 @@ def _replay(
     if window.exceeded:
         return Refused(RateLimited(retry_after_seconds=window.seconds_left(now)), window)
     return Submitted(jobs.get(connection, first.job_id), first.available_micro, window, replayed=True)
-
-
-def _require_means(connection: Connection, caller: Caller, cost_micro: int, now: datetime) -> None:
-    window = limits.look(connection, caller.key, now)
-    if window.exceeded:
-        raise RateLimited(retry_after_seconds=window.seconds_left(now))
-    available_micro = ledger.balance(connection, caller.account.id).available_micro
-    if available_micro < cost_micro:
-        raise InsufficientCredits(required_micro=cost_micro, available_micro=available_micro)

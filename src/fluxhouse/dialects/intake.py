@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from fluxhouse.core import files
+from sqlalchemy import Connection
+
+from fluxhouse.core import files, ledger, limits
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller
 from fluxhouse.database.database import Database
-from fluxhouse.generation.errors import Gone, UnknownFile
+from fluxhouse.generation.errors import Gone, InsufficientCredits, RateLimited, UnknownFile
 from fluxhouse.generation.image import InputImage
 from fluxhouse.storage import images
 from fluxhouse.storage.fetch import Fetcher
@@ -30,11 +32,16 @@ class Intake:
         self._signer = signer
         self._fetcher = fetcher
 
-    async def accept(self, caller: Caller, values: Sequence[tuple[str, str]], now: datetime) -> tuple[InputImage, ...]:
+    async def accept(
+        self, caller: Caller, values: Sequence[tuple[str, str]], cost_micro: int, now: datetime
+    ) -> tuple[InputImage, ...]:
         """The pictures that (field, value) pairs name: a data URI, `file_<id>`, a URL of ours, or an https URL.
 
-        Raises `InputImageRefused` naming the field; then nothing is kept.
+        Raises `InputImageRefused` naming the field; then nothing is kept. For a caller whose rate is used up, or who
+        cannot pay `cost_micro`, nothing is fetched: `RateLimited` and `InsufficientCredits`, as submit would say.
         """
+        if values:
+            await self._database.read(lambda connection: _require_means(connection, caller, cost_micro, now))
         accepted: list[InputImage] = []
         try:
             for field, value in values:
@@ -81,3 +88,12 @@ class Intake:
             return await self._storage.get(own.key)
         except (UnknownFile, Gone):
             raise images.refused(field, "is a URL of ours that was never given out or has expired") from None
+
+
+def _require_means(connection: Connection, caller: Caller, cost_micro: int, now: datetime) -> None:
+    window = limits.look(connection, caller.key, now)
+    if window.exceeded:
+        raise RateLimited(retry_after_seconds=window.seconds_left(now))
+    available_micro = ledger.balance(connection, caller.account.id).available_micro
+    if available_micro < cost_micro:
+        raise InsufficientCredits(required_micro=cost_micro, available_micro=available_micro)

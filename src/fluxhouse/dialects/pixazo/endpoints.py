@@ -120,7 +120,9 @@ class Submitting:
             first = await self._door.replay(caller, MODEL_ID, sent)  # before anything is fetched
             if first is not None:
                 return first
-        inputs = await self._door.accept_inputs(caller, asked.input_values)
+        inputs = await self._door.accept_inputs(
+            caller, asked.input_values, self._price_micro * asked.values["num_images"]
+        )
         made = asked.request(inputs, self._door.draw_seed())
         return await self._door.submit(caller, Order(DIALECT, MODEL_ID, made, self._price_micro, sent))
 
