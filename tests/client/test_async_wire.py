@@ -51,9 +51,10 @@ async def test_what_passes_is_tried_again(client, line, kit, pauses, status):
     assert len(pauses) == 3
 
 
-async def test_retry_after_is_honoured(client, line, kit, pauses):
+@pytest.mark.parametrize("status", [429, 503])
+async def test_retry_after_is_honoured(client, line, kit, pauses, status):
     """The pause is as long as the server asks for."""
-    line.lay(RUN, kit.answered(429, Retry_After="7"))
+    line.lay(RUN, kit.answered(status, Retry_After="7"))
     await client.submit(kit.quick, "a fox")
     assert pauses == [7.0]
 

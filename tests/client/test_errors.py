@@ -114,5 +114,5 @@ def test_errors_travel_between_processes():
 def test_a_failed_job_says_why():
     """In the server's words where there are some."""
     known = ours.JobFailed(JobFacts("job_1", "failed", error=JobError("expired", "Too late.", True)))
-    assert (known.code, known.message) == ("expired", "Too late.")
+    assert (known.code, known.message, known.retryable) == ("expired", "Too late.", True)
     assert ours.JobFailed(JobFacts("job_1", "failed")).code == "generation_failed"

@@ -133,6 +133,7 @@ class AsyncClient(AsyncReads):
         >>> job = await client.run("flux-kontext-dev", "make it night", input_image=photo)
         """
         content = await to_thread(read_picture, picture)
+        # Sent again after a lost answer it may be kept twice, which costs nothing and ends when it expires.
         headers = {"Content-Type": "application/octet-stream"}
         return await self._wire.ask(Call("POST", "files", headers=headers, content=content), file_of)
 

@@ -12,7 +12,7 @@ FluxhouseError                code, message, status, field, request_id
   ServerError                 5xx, and answers that are not the native API's
   ConnectionFailed                 no answer came
   Timeout                          no answer came, or no end of the job, in time; job_id
-  JobFailed                        the job ended without its images, uncharged; job
+  JobFailed                        the job ended without its images, uncharged; job, retryable
   JobCancelled                     the job was cancelled; job
 """
 
@@ -29,7 +29,12 @@ from fluxhouse.client.facts import JobFacts
 
 
 class FluxhouseError(Exception):
-    """A call did not do what was asked. `code` is the server's stable word, `status` the HTTP status where one came."""
+    """A call did not do what was asked. `code` is the server's stable word, `status` the HTTP status where one came.
+
+    `retry_after` is in seconds, None where the server named no time.
+    """
+
+    retry_after: float | None = None
 
     def __init__(
         self,
@@ -83,9 +88,7 @@ class Conflict(FluxhouseError):
 
 
 class RateLimited(FluxhouseError):
-    """Too many requests; `retry_after` is in seconds, None where the server named no time."""
-
-    retry_after: float | None = None
+    """Too many requests; `retry_after` says how many seconds to wait."""
 
 
 class ServerError(FluxhouseError):
@@ -110,7 +113,7 @@ class Timeout(FluxhouseError):
 
 
 class JobFailed(FluxhouseError):
-    """The job failed, free of charge; `job.error` says why and whether the same request may succeed later."""
+    """The job failed, free of charge; `retryable` says whether the same request may succeed later."""
 
     def __init__(self, job: JobFacts) -> None:
         known = job.error
@@ -119,6 +122,7 @@ class JobFailed(FluxhouseError):
         )
         self.args = (job,)
         self.job = job
+        self.retryable = known is not None and known.retryable
 
 
 class JobCancelled(FluxhouseError):
@@ -156,8 +160,7 @@ def error_of(status: int, headers: Mapping[str, str], content: bytes) -> Fluxhou
         field if isinstance(field, str) else None,
         headers.get("x-request-id"),
     )
-    if isinstance(error, RateLimited):
-        error.retry_after = retry_after(headers)
+    error.retry_after = retry_after(headers)
     if isinstance(error, InsufficientCredits):
         error.credits_required = _credits(said.get("creditsRequired"))
         error.credits_available = _credits(said.get("creditsAvailable"))

@@ -99,7 +99,7 @@ class Licence:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An entry of the catalog; from `available` to `related`, the last four only where one model was asked for.
+    """An entry of the catalog; what follows `served_by` is known only where one model was asked for.
 
     `request_schema` is the JSON Schema of its parameters, `aspect_ratios` the size in pixels of each ratio.
     """

@@ -8,7 +8,7 @@ from time import monotonic
 
 import httpx2
 
-from fluxhouse.client.errors import ConnectionFailed, FluxhouseError, RateLimited, Timeout
+from fluxhouse.client.errors import ConnectionFailed, FluxhouseError, Timeout
 
 _PASSING = frozenset({429, 502, 503, 504})
 # A model without a backend stays without one until the operator gives it one.
@@ -72,8 +72,7 @@ class Attempts:
         self._failures += 1
         if self._failures >= self._retry.attempts or not passing(failure):
             return None
-        asked = failure.retry_after if isinstance(failure, RateLimited) else None
-        pause = max(asked or 0.0, self._retry.pause(self._failures))
+        pause = max(failure.retry_after or 0.0, self._retry.pause(self._failures))
         return pause if self.seconds_left(pause) >= pause else None
 
     def seconds_left(self, seconds: float) -> float:

@@ -134,6 +134,7 @@ class Client(Reads):
         >>> job = client.run("flux-kontext-dev", "make it night", input_image=photo)
         """
         content = read_picture(picture)
+        # Sent again after a lost answer it may be kept twice, which costs nothing and ends when it expires.
         headers = {"Content-Type": "application/octet-stream"}
         return self._wire.ask(Call("POST", "files", headers=headers, content=content), file_of)
 
