@@ -1,0 +1,76 @@
+"""A newcomer's way from `serve` to a picture, and what killing its processes does to a job: nothing."""
+
+import io
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from fluxhouse.core.jobs import JobState
+
+CURL = re.compile(r"^curl .*?^$", re.MULTILINE | re.DOTALL)
+
+
+def test_the_printed_curl_ends_in_a_picture(house, tmp_path):
+    """The command that serve prints, pasted into a shell, writes the picture it asked for."""
+    (command,) = CURL.findall(house.printed)
+    subprocess.run(["sh", "-c", command], cwd=tmp_path, check=True, timeout=60)
+    with Image.open(tmp_path / "picture.png") as image:
+        image.load()
+        assert image.format == "PNG"
+        assert image.size == (1024, 1024)
+        assert len(image.resize((8, 8)).getcolors(64)) > 8
+    assert house.call("GET", "/api/v1/credits")["available"] == 999
+
+
+def test_the_engines_death_costs_nothing(house):
+    """kill -9 of the engine in the middle of a job: the same picture is made all the same, and charged once."""
+    before = house.call("GET", "/api/v1/credits")["available"]
+    undisturbed = house.job_when(house.submit(num_inference_steps=20), lambda job: job["status"] == "completed")
+    job_id = house.submit(num_inference_steps=20)
+    house.job_when(job_id, lambda job: job.get("progress"))
+    (engine,) = house.engines
+    os.kill(engine, signal.SIGKILL)
+    job = house.job_when(job_id, lambda job: job["status"] not in ("pending", "processing"))
+    assert job["status"] == "completed"
+    assert house.engines != [engine]
+    assert house.picture(job) == house.picture(undisturbed)
+    assert house.call("GET", "/api/v1/credits")["balance"] == before - 2
+
+
+def test_the_servers_death_costs_nothing(house):
+    """kill -9 of the server in the middle of a job: the engine ends by itself, and the next start makes the job."""
+    before = house.call("GET", "/api/v1/credits")["available"]
+    jobs = [house.submit(num_inference_steps=20), house.submit(seed=4)]
+    house.job_when(jobs[0], lambda job: job.get("progress"))
+    (engine,) = house.engines
+    house.subject.kill()
+    deadline = time.monotonic() + 10
+    while Path(f"/proc/{engine}/cmdline").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{engine}/cmdline").exists()
+    house.start()
+    for job_id in jobs:
+        job = house.job_when(job_id, lambda job: job["status"] not in ("pending", "processing"))
+        assert job["status"] == "completed"
+        with Image.open(io.BytesIO(house.picture(job))) as image:
+            image.load()
+    assert house.call("GET", "/api/v1/credits")["balance"] == before - 2
+    reconciled = house.subject.command("reconcile")
+    assert reconciled.stdout == "0 drifts\n"
+
+
+def test_a_signal_ends_it_cleanly(house):
+    """SIGTERM in the middle of a job: exit code 0, no engine left, and the job has ended or waits for a start."""
+    job_id = house.submit(num_inference_steps=20)
+    house.job_when(job_id, lambda job: job.get("progress"))
+    (engine,) = house.engines
+    assert house.subject.stop() == 0
+    assert not Path(f"/proc/{engine}/cmdline").exists()
+    assert "Traceback" not in house.printed
+    assert house.row(job_id).state in (JobState.SUCCEEDED, JobState.QUEUED)
+    assert house.subject.command("reconcile").stdout == "0 drifts\n"
