@@ -41,7 +41,7 @@ _NORM = _CONSTANT * math.sqrt(2.0 / WIDTH)
 """Layer norm divides a token by about this; every matrix after one multiplies by it."""
 
 _TIME_AT, _GUIDANCE_AT, _POOLED_AT = slice(0, 96), slice(96, 128), slice(128, 192)
-_TURN = 2.3  # radians by which a query looks past its own frame, towards a reference's
+_TURN = 1.9  # radians by which a query looks past its own frame, towards a reference's
 
 
 def transformer(generator: torch.Generator) -> FluxTransformer2DModel:
@@ -212,11 +212,11 @@ def _set_painting(block: Any, generator: torch.Generator) -> None:
         drawn[slow] = torch.randn(len(slow), generator=generator) * 0.2
         attention.to_q.bias[at] = drawn + (1.2 * ahead + 1.0 * near if head < 2 else 0.0)
         attention.to_q.weight[at, FIELD] = wander * _NORM
-        attention.to_k.weight[at, IS_IMAGE] = (0.8 * here + 0.6 * near if head < 2 else -drawn) * _NORM
+        attention.to_k.weight[at, IS_IMAGE] = (0.9 * here + 0.45 * near if head < 2 else -drawn) * _NORM
         keys = torch.zeros(HEAD_WIDTH, WORD_KEYS.stop - WORD_KEYS.start)
         keys[slow] = torch.randn(len(slow), keys.shape[1], generator=generator) / math.sqrt(len(slow) * 56)
         attention.to_k.weight[at, WORD_KEYS] = keys * _NORM
-        attention.to_k.weight[at, VOICE] = drawn * _NORM
+        attention.to_k.weight[at, VOICE] = 2.0 * drawn * _NORM
         _set_paint(block, head, share=(0.35, 0.35, 0.3)[head])
 
 
