@@ -98,9 +98,11 @@ class _Run:
     async def _announce(self, key: str | None) -> None:
         try:
             await self._platform.warmed_up()
-        except (PlatformError, OSError) as error:
+        except Exception as error:
             self.end()
-            raise Refusal(f"the engine did not start: {error}") from error
+            if isinstance(error, PlatformError | OSError):
+                raise Refusal(f"the engine did not start: {error}") from error
+            raise
         typer.echo(_welcome(self._platform.settings, key))
 
 
