@@ -1,6 +1,6 @@
 """One checkpoint, two random ones and one running engine, shared by all tests of the engine."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -66,16 +66,22 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def options_for(folder: Path, **changed: object) -> EngineOptions:
+def options_over(folder: Path, silence_seconds: float = 60.0) -> EngineOptions:
     weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=48, fit_references=True)
-    fields: dict[str, object] = {"name": "fluxhouse-builtin", "threads": 1, "silence_seconds": 60.0} | changed
-    return EngineOptions({"flux-dev": weights, "flux-kontext-dev": weights}, **fields)  # type: ignore[arg-type]
+    models = {"flux-dev": weights, "flux-kontext-dev": weights}
+    return EngineOptions(models, name="fluxhouse-builtin", threads=1, silence_seconds=silence_seconds)
+
+
+@pytest.fixture(scope="session")
+def options_for() -> Callable[..., EngineOptions]:
+    """Options of an engine over a folder."""
+    return options_over
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def engine(checkpoint: Path) -> AsyncIterator[Engine]:
     """A started engine over the built-in model."""
-    running = Engine(options_for(checkpoint))
+    running = Engine(options_over(checkpoint))
     await running.start()
     yield running
     await running.close()
