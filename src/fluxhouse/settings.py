@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "FLUXHOUSE_"
 _FOR_TESTS = PREFIX + "TEST_"
+_OF_CLIENTS = frozenset({PREFIX + "API_KEY", PREFIX + "API_URL"})  # a caller's, read by the SDK in the same shell
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SHORTEST_SECRET = 16  # characters
 
@@ -159,7 +160,8 @@ def read_settings(**given: Any) -> Settings:
     """
     known = {variable(field) for field in Settings.model_fields}
     for name in sorted(os.environ):
-        if name.upper().startswith(PREFIX) and not name.startswith(_FOR_TESTS) and name.upper() not in known:
+        ours = name.upper().startswith(PREFIX) and not name.startswith(_FOR_TESTS) and name.upper() not in _OF_CLIENTS
+        if ours and name.upper() not in known:
             raise SettingsRefused(f"{name} is not a setting; there are {', '.join(sorted(known))}")
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})

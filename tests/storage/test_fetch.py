@@ -1,4 +1,4 @@
-"""The way out: pinned to checked addresses, bounded in time, size and redirects. The remote hosts are local ones."""
+"""The way out to local stand-ins of remote hosts: pinned to checked addresses, bounded in time, size and redirects."""
 
 import asyncio
 import ssl

@@ -84,9 +84,9 @@ class Fetcher:
                 url = self._joined(destination.url, response.headers["location"], field)
         raise self._refused(field, f"redirects more than {MAX_REDIRECTS} times")
 
-    def _joined(self, base: httpx2.URL, location: str, field: str) -> str:
+    def _joined(self, asked: httpx2.URL, location: str, field: str) -> str:
         try:
-            return str(base.join(location))
+            return str(asked.join(location))
         except httpx2.InvalidURL:
             raise self._refused(field, "redirects to something that is no URL") from None
 

@@ -163,12 +163,9 @@ class Worker:
         return lambda c, row: verb(c, row, outcome, clock.now())
 
     async def _settle(self, job: Job, end: End) -> None:
-        def current(connection: Connection) -> Job | None:
-            # Read again: somebody may have asked to stop meanwhile. A later attempt is not ours to end.
-            row = jobs.get(connection, job.id)
-            return end(connection, row) if row.attempt == job.attempt else None
-
-        ended = await self._database.write(current)
+        # The job as it was claimed: its attempt and state are the fence. One that waits again, or whose later attempt
+        # runs elsewhere, is not ours to end.
+        ended = await self._database.write(lambda c: end(c, job))
         self._feed.forget(job.id)
         self._feed.publish(job.id, StateChanged())
         if ended is None:
