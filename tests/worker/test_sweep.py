@@ -1,9 +1,12 @@
 """The sweep ends what waited too long and removes what is out of date, and nothing else."""
 
+import asyncio
 import os
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
 
 from fluxhouse.core import files
 from fluxhouse.core.files import File
@@ -108,3 +111,28 @@ async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):
         os.utime(await stage.storage.path(f"inputs/{name}.png"), (long_ago, long_ago))
     await sweeper.sweep()
     assert await kept(stage) == ["inputs/owned.png", "inputs/young.png"]
+
+
+async def test_an_end_that_could_not_be_written_is_not_lost(stage, sweeper, working):
+    """Where the database refuses to settle a job, the worker goes on, and the sweep has the job made again."""
+    await working(stage)
+    await write_text(stage, "CREATE TRIGGER full BEFORE UPDATE OF state ON jobs WHEN NEW.state = 'succeeded' "
+                            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")  # fmt: skip
+    job = await stage.submit()
+    with capture_logs() as logs:
+        async with asyncio.timeout(10):
+            while not any(entry["event"] == "settle_failed" for entry in logs):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert (await stage.job(job)).state is JobState.RUNNING
+    await write_text(stage, "DROP TRIGGER full")
+    assert (await stage.ended(await stage.submit())).state is JobState.SUCCEEDED
+    stage.clock.pass_by(seconds=61)
+    await sweeper.sweep()
+    row = await stage.ended(job)
+    assert row.state is JobState.SUCCEEDED
+    assert row.attempt == 2
+    assert row.captured_micro == MICRO
+
+
+async def write_text(stage, statement):
+    await stage.database.write(lambda c: c.execute(text(statement)))
