@@ -304,7 +304,9 @@ def _weights(folder: Path, settings: Settings) -> ModelWeights:
     """What holds for the checkpoint in a diffusers folder; raises `SettingsRefused` where it is none."""
     folder = folder.expanduser().absolute()
     if _shown_name(folder, settings) == builtin.NAME:
-        return ModelWeights(folder, builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS)
+        return ModelWeights(
+            folder, builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS, fit_references=True
+        )
     try:
         guided = json.loads((folder / "transformer" / "config.json").read_text())["guidance_embeds"]
     except (OSError, ValueError, KeyError):

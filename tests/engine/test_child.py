@@ -1,13 +1,20 @@
 """What the engine's process is given, and what its frames mean."""
 
+import asyncio
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from fluxhouse.engine.child import environment, event, failure
+from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.errors import EngineDied, GenerationFailed, InvalidParameter, OutOfMemory
+from fluxhouse.generation.request import GenerationRequest
 
 OPTIONS = EngineOptions({"flux": ModelWeights(Path("/weights"), 4, 3.5)}, threads=2)
 
@@ -34,3 +41,32 @@ def test_frames_become_typed_errors(kind: type[GenerationFailed]) -> None:
     """A failure's frame is the error that its code names."""
     assert type(failure({"kind": "failed", "code": kind.code, "message": None})) is kind
     assert type(failure({"kind": "failed", "code": "unheard_of", "message": "x"})) is GenerationFailed
+
+
+def test_the_death_of_a_busy_process_is_noticed_under_uvloop(
+    checkpoint: Path, options_for: Callable[..., EngineOptions]
+) -> None:
+    """The event loop that `serve` runs on hears of the end too: the next request is made by a new process."""
+
+    async def kill_and_ask_again() -> None:
+        engine = Engine(options_for(checkpoint))
+        await engine.start()
+        try:
+            held = [asyncio.create_task(_all(engine, steps=1000)) for _ in range(2)]
+            await asyncio.sleep(0.3)
+            assert engine.pid is not None
+            os.kill(engine.pid, signal.SIGKILL)
+            assert [type(end) for end in await asyncio.gather(*held, return_exceptions=True)] == [EngineDied] * 2
+            async with asyncio.timeout(60):
+                await _all(engine, steps=1)
+        finally:
+            await engine.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(kill_and_ask_again())
+
+
+async def _all(engine: Engine, steps: int) -> None:
+    request = GenerationRequest(model="flux-dev", prompt="a red fox", width=256, height=256, seed=5, steps=steps)
+    async for _ in engine.generate(request, []):
+        pass

@@ -62,6 +62,7 @@ def run(campaign: Campaign, folder: Path) -> Iterator[Findings]:
             _round(campaign, number, subject, client, chance, findings)
             yield findings
     finally:
+        client.close()
         with suppress(ProcessLookupError):
             subject.kill()
 
@@ -164,6 +165,9 @@ class _Client:
 
     def __init__(self, url: str, key: str) -> None:
         self._client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+
+    def close(self) -> None:
+        self._client.close()
 
     def submit(self, order: _Order, deadline: float) -> _Accepted:
         headers = {"Idempotency-Key": order.key}
