@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fluxhouse.core import events, jobs, keys, ledger, queue, usage
+from fluxhouse.core import events, jobs, keys, ledger, queue, usage, webhooks
 from fluxhouse.core.jobs import Job, JobError, JobState
 from fluxhouse.generation.errors import AttemptsExhausted, EngineCrashed, GenerationFailed, JobExpired
 from fluxhouse.generation.image import DeliveredImage
@@ -101,6 +101,7 @@ def _end(
     if not jobs.change(connection, job, ended):
         return None
     events.record(connection, job.id, state, job.attempt, now)
+    webhooks.enqueue(connection, job.id, now)
     queue.remove(connection, job.id)
     if charged_micro:
         ledger.capture(connection, job.account_id, job.id, charged_micro, now)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from fluxhouse.core import events, idempotency, jobs, keys, ledger, limits, queue, usage
+from fluxhouse.core import events, idempotency, jobs, keys, ledger, limits, queue, usage, webhooks
 from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.jobs import Job, JobState
@@ -21,7 +21,7 @@ class Submission:
     """A valid request and everything the platform must know to take it in.
 
     `model` is the catalog entry asked; `steps` what the request costs in steps per image, for its fair share;
-    `lifetime` how long after submit its output is kept.
+    `lifetime` how long after submit its output is kept; `webhook_url`, already checked, is told how the job ended.
     """
 
     caller: Caller
@@ -33,6 +33,7 @@ class Submission:
     steps: int
     lifetime: timedelta
     idempotency: IdempotencyKey | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,8 @@ def _take_in(connection: Connection, submission: Submission, window: limits.Wind
     jobs.insert_queued(connection, job)
     events.record(connection, job.id, JobState.QUEUED, job.attempt, now)
     queue.defer(connection, job, caller.account.weight, submission.steps, now)
+    if submission.webhook_url is not None:
+        webhooks.expect(connection, job, submission.webhook_url)
     if submission.idempotency is not None:
         idempotency.remember(connection, caller.account.id, submission.idempotency, FirstAnswer(job.id, left), now)
     slot = usage.Slot(caller.account.id, caller.key.id, submission.model)

@@ -17,6 +17,7 @@ PlatformError                       code, message
     UnknownModel
     UnknownJob
     UnknownFile
+    UnknownWebhook                       the job has none
   Gone                              410  the output has expired or was deleted
   Conflict                          409
     JobAlreadyEnded
@@ -24,6 +25,7 @@ PlatformError                       code, message
     IdempotencyMismatch             422
   ModelUnavailable                  503  no backend serves it now
   StorageUnavailable                503  the store is full, read-only or out of reach
+  DatabaseUnavailable               503  the database does not answer; what was asked may have happened
   GenerationFailed                       ends a job, free of charge; retryable
     EngineDied                           the engine process ended while the job was on the device
     EngineCrashed                        this job ended the engine twice
@@ -155,6 +157,12 @@ class UnknownFile(NotFound):
     code = "file_not_found"
 
 
+class UnknownWebhook(NotFound):
+    """This job has no webhook."""
+
+    code = "webhook_not_found"
+
+
 class Gone(PlatformError):
     """The output has expired or was deleted."""
 
@@ -195,6 +203,12 @@ class StorageUnavailable(PlatformError):
     """Files cannot be kept or read now."""
 
     code = "storage_unavailable"
+
+
+class DatabaseUnavailable(PlatformError):
+    """The database does not answer; retry with the same idempotency key."""
+
+    code = "database_unavailable"
 
 
 class GenerationFailed(PlatformError):
