@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -54,6 +55,7 @@ _STATUSES: Mapping[type[PlatformError], int] = {
     errors.Conflict: 409,
     errors.ModelUnavailable: 503,
     errors.StorageUnavailable: 503,
+    errors.DatabaseUnavailable: 503,
 }
 
 
@@ -82,6 +84,7 @@ class Order:
     request: GenerationRequest
     price_micro: int
     idempotency: IdempotencyKey | None = None
+    webhook_url: str | None = None
 
 
 class Door:
@@ -143,6 +146,10 @@ class Door:
         """The pictures that (field, value) pairs name, for a request of that price; see `Intake.accept`."""
         return await self._intake.accept(caller, values, cost_micro, self.clock.now())
 
+    async def check_webhook(self, caller: Caller, url: str, field: str, cost_micro: int) -> None:
+        """Refuse a URL that may not be called, for a request of that price; see `Intake.check_webhook`."""
+        await self._intake.check_webhook(caller, url, field, cost_micro, self.clock.now())
+
     async def replay(self, caller: Caller, model: str, sent: IdempotencyKey) -> Submitted | Refused | None:
         """The first answer to the same submit, before anything is fetched for it; None where it is new."""
         now = self.clock.now()
@@ -166,6 +173,7 @@ class Door:
             steps=request.steps or serving.steps,
             lifetime=self.options.output_ttl,
             idempotency=order.idempotency,
+            webhook_url=order.webhook_url,
         )
         now = self.clock.now()
         answer = await self.database.write(lambda connection: submit(connection, submission, now))
@@ -178,8 +186,7 @@ class Door:
     async def refuse(self, caller: Caller, model: str, error: PlatformError) -> Refused:
         """Note a submit that did not get as far as `submit`: its rate is counted, and the refusal shows in usage."""
         known = model if any(model == entry.id for entry in self.catalog.models) else "unknown"
-        now = self.clock.now()
-        return await self.database.write(lambda connection: refuse(connection, caller, known, error, now))
+        return await self.database.write(lambda connection: refuse(connection, caller, known, error, self.clock.now()))
 
     async def job(self, caller: Caller, job_id: str) -> Job:
         """The caller's own job; raises `UnknownJob`."""
@@ -191,15 +198,12 @@ class Door:
 
     async def cancel(self, caller: Caller, job_id: str) -> Job:
         """The caller's job after the request to stop; raises `UnknownJob` or `JobAlreadyEnded`."""
-        job = await self.job(caller, job_id)
-        return await self._cancel(job)
+        return await self._cancel(await self.job(caller, job_id))
 
     async def cancel_abandoned(self, job: Job) -> None:
         """Stop a job whose client waited for it and went away."""
-        try:
+        with suppress(JobAlreadyEnded):
             await self._cancel(job)
-        except JobAlreadyEnded:
-            return
 
     async def wait(self, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or as it stands after `seconds`."""
@@ -218,8 +222,7 @@ class Door:
         """Delete an ended job's images, and its inputs, before their time."""
         for key in (*(image.key for image in job.images), *job.request.inputs):
             await self.storage.delete(key)
-        now = self.clock.now()
-        await self.database.write(lambda connection: jobs.output_removed(connection, job.id, now))
+        await self.database.write(lambda connection: jobs.output_removed(connection, job.id, self.clock.now()))
 
     def output_url(self, job: Job, image: DeliveredImage) -> str:
         """Where anyone who is given it may read the image until the job's output expires."""
