@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
 from fluxhouse.database.database import Database
 from fluxhouse.database.lock import FolderLock
+from fluxhouse.dialects import native, pixazo
 from fluxhouse.dialects.dialect import Door, DoorOptions
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
@@ -38,6 +40,7 @@ from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.local import LocalStorage
 from fluxhouse.storage.urls import UrlSigner
+from fluxhouse.worker.deliver import Deliverer, Renderer
 from fluxhouse.worker.routing import ANY, Router
 from fluxhouse.worker.sweep import Sweeper
 from fluxhouse.worker.worker import Worker
@@ -76,6 +79,7 @@ class Platform:
         door: Door,
         worker: Worker | None,
         sweeper: Sweeper,
+        deliverer: Deliverer,
         fetcher: Fetcher,
         engines: Sequence[Engine],
     ) -> None:
@@ -85,6 +89,7 @@ class Platform:
         self.app: ASGIApp = create_app(door, self.not_ready)
         self._worker = worker
         self._sweeper = sweeper
+        self._deliverer = deliverer
         self._fetcher = fetcher
         self.engines = engines
         self._lock = FolderLock(settings.data_folder / "lock")
@@ -111,7 +116,8 @@ class Platform:
         self._warm = asyncio.get_running_loop().create_future()
         if self._worker is not None:
             await self._worker.recover()
-        self._tasks = [asyncio.create_task(self._sweeper.run()), asyncio.create_task(self._work())]
+        standing = (self._sweeper.run(), self._deliverer.run(), self._work())
+        self._tasks = [asyncio.create_task(task) for task in standing]
         if not self.engines:
             await self.warmed_up()
 
@@ -119,6 +125,7 @@ class Platform:
         """Let running jobs end within their grace, put the others back, and let go of everything."""
         if self._worker is not None:
             await self._worker.stop()
+        await self._deliverer.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -180,15 +187,22 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     fetcher = Fetcher(settings.egress_allow)
     options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving())
     signer = UrlSigner(secret, settings.address)
+    door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
     return Platform(
         settings,
         database,
-        Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options),
+        door,
         Worker(database, router, storage, feed, bell, clock) if works else None,
         Sweeper(database, storage, feed, bell, clock),
+        Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock),
         fetcher,
         made.engines if works else (),
     )
+
+
+def renderers(door: Door) -> Mapping[str, Renderer]:
+    """For each dialect, a job as it answers who asks for it."""
+    return {native.DIALECT: partial(native.job_body, door), pixazo.DIALECT: partial(pixazo.job_body, door)}
 
 
 def make_backends(settings: Settings, catalog: Catalog) -> Made:

@@ -45,6 +45,7 @@ KINDS = {
     "storage_unavailable": ours.ServerError,
     "unsupported_media_type": ours.InvalidRequest,
     "unsupported_parameter": ours.InvalidRequest,
+    "webhook_not_found": ours.NotFound,
 }
 PASSING = {"idempotency_in_flight", "rate_limited", "storage_unavailable"}
 

@@ -47,6 +47,12 @@ class Parsed:
     def task(self) -> Task:
         return self.serving.input_task if self.input_values else Task.GENERATE
 
+    @property
+    def webhook_url(self) -> str | None:
+        """Where the end of the job shall be told; not yet checked beyond its spelling."""
+        url = self.values.get("webhook_url")
+        return None if url is None else str(url)
+
     def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
         """The complete request; `inputs` answer `input_values` one for one.
 

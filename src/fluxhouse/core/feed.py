@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fluxhouse.core.bell import Bell
 from fluxhouse.generation.backend import Preview, StepDone
 
 _BACKLOG = 256  # hints a slow reader may lag behind before it loses the oldest
@@ -30,9 +31,13 @@ Hint = StateChanged | StepDone | Preview | ImageReady
 
 
 class Feed:
-    """Passes hints about jobs on to their subscribers; remembers each running job's newest step."""
+    """Passes hints about jobs on to their subscribers; remembers each running job's newest step.
+
+    `changed` is rung at every change of any job's state, for whoever has to do with what changed.
+    """
 
     def __init__(self) -> None:
+        self.changed = Bell()
         self._readers: dict[str, set[asyncio.Queue[Hint]]] = defaultdict(set)
         self._steps: dict[str, StepDone] = {}
 
@@ -40,6 +45,8 @@ class Feed:
         """Pass a hint on; never blocks, a reader that lags loses its oldest hint."""
         if isinstance(hint, StepDone):
             self._steps[job_id] = hint
+        if isinstance(hint, StateChanged):
+            self.changed.ring()
         for reader in self._readers.get(job_id, ()):
             if reader.full():
                 reader.get_nowait()

@@ -1,4 +1,4 @@
-"""Input pictures on their way in: fetched or found, checked, made clean and kept for their job."""
+"""What callers point at: input pictures, checked, made clean and kept for their job, and where to send webhooks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from fluxhouse.core import files, ledger, limits
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller
 from fluxhouse.database.database import Database
-from fluxhouse.generation.errors import Gone, InsufficientCredits, RateLimited, UnknownFile
+from fluxhouse.generation.errors import (
+    Gone,
+    InsufficientCredits,
+    InvalidParameter,
+    RateLimited,
+    RequestRejected,
+    UnknownFile,
+)
 from fluxhouse.generation.image import InputImage
 from fluxhouse.storage import images
 from fluxhouse.storage.fetch import Fetcher
@@ -21,10 +28,11 @@ from fluxhouse.storage.urls import OwnUrl, UrlSigner
 
 FILE_PREFIX = "file_"
 FETCH_SECONDS = 20.0
+_CHECK_SECONDS = 5.0
 
 
 class Intake:
-    """Accepts what callers name as an input image; every way in ends in a clean PNG under `inputs/`."""
+    """Accepts what callers name: an input image ends as a clean PNG under `inputs/`, a webhook's URL is checked."""
 
     def __init__(self, database: Database, storage: Storage, signer: UrlSigner, fetcher: Fetcher) -> None:
         self._database = database
@@ -59,6 +67,17 @@ class Intake:
         """Forget inputs of a request that was not taken in."""
         for key in keys:
             await self._storage.delete(key)
+
+    async def check_webhook(self, caller: Caller, url: str, field: str, cost_micro: int, now: datetime) -> None:
+        """Raise `InvalidParameter` for a URL that may not be called now; nothing is sent to it.
+
+        Asked for a request of that price: a caller without means makes us resolve no name, see `accept`.
+        """
+        await self._database.read(lambda connection: _require_means(connection, caller, cost_micro, now))
+        try:
+            await self._fetcher.check(url, _CHECK_SECONDS, field)
+        except RequestRejected as refused:
+            raise InvalidParameter(refused.message, field=field) from None
 
     async def _content(self, caller: Caller, field: str, value: str, now: datetime) -> bytes:
         if value[:5].lower() == "data:":

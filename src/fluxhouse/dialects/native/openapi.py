@@ -39,8 +39,9 @@ def openapi(catalog: Catalog, public_url: str, serving: Mapping[str, Serving]) -
         },
         "servers": [{"url": public_url}],
         "security": [{"bearer": []}],
-        "tags": [{"name": name} for name in ("models", "jobs", "files", "account", "health")],
+        "tags": [{"name": name} for name in ("models", "jobs", "files", "webhooks", "account", "health")],
         "paths": paths | _model_paths([model.id for model in catalog.models]) | _job_paths() | _other_paths(),
+        "webhooks": {"job-ended": {"post": _webhook_message()}},
         "components": {
             "schemas": component_schemas() | requests,
             "headers": HEADERS,
@@ -228,6 +229,7 @@ def _other_paths() -> Schema:
     ready = {"200": success("It can take jobs.", "Health"), **failures(503)}
     return {
         **_file_paths(),
+        **_webhook_paths(),
         "/api/v1/credits": {
             "get": _operation(
                 "get-credits", "account", "Credits", {"200": success("Now.", "Credits"), **failures(*_KEYED)}
@@ -240,6 +242,69 @@ def _other_paths() -> Schema:
             )
         },
         "/readyz": {"get": _operation("get-readiness", "health", "Ready for jobs", ready, security=[])},
+    }
+
+
+def _webhook_paths() -> Schema:
+    job_id = _parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
+    return {
+        "/api/v1/jobs/{jobId}/webhook": {
+            "get": _operation(
+                "get-webhook",
+                "webhooks",
+                "The delivery log of a job's webhook",
+                {"200": success("The delivery.", "WebhookDelivery"), **failures(*_KEYED, 404)},
+                parameters=[job_id],
+            )
+        },
+        "/api/v1/jobs/{jobId}/webhook/replay": {
+            "post": _operation(
+                "replay-webhook",
+                "webhooks",
+                "Send the webhook of an ended job once more",
+                {"202": success("Due at once.", "WebhookDelivery"), **failures(*_KEYED, 404, 409)},
+                parameters=[job_id],
+            )
+        },
+        "/api/v1/webhooks/secret": {
+            "get": _operation(
+                "get-webhook-secret",
+                "webhooks",
+                "What this account's webhooks are signed with",
+                {"200": success("The secret.", "WebhookSecret"), **failures(*_KEYED)},
+            )
+        },
+        "/api/v1/webhooks/secret/rotate": {
+            "post": _operation(
+                "rotate-webhook-secret",
+                "webhooks",
+                "Make a new secret; the old one stays valid beside it for a day",
+                {"200": success("Both.", "WebhookSecret"), **failures(*_KEYED)},
+            )
+        },
+    }
+
+
+def _webhook_message() -> Schema:
+    """What this installation sends, as the receiver has to answer it."""
+    names = {
+        "webhook-id": "The same at every attempt: by it a receiver tells a repeat.",
+        "webhook-timestamp": "Unix seconds of this attempt.",
+        "webhook-signature": "`v1,` and base64, for each valid secret, separated by spaces.",
+    }
+    headers = [
+        _parameter("header", name, {"type": "string"}, text) | {"required": True} for name, text in names.items()
+    ]
+    content = {"application/json": {"schema": reference("WebhookMessage")}}
+    taken = {"2XX": {"description": "Any success within 15 seconds; everything else is sent again later."}}
+    return {
+        "operationId": "job-ended",
+        "tags": ["webhooks"],
+        "summary": "Sent to `webhook_url` when a job has ended",
+        "security": [],
+        "parameters": headers,
+        "requestBody": {"required": True, "content": content},
+        "responses": taken,
     }
 
 

@@ -15,18 +15,20 @@ from fluxhouse.dialects.native.models import Models
 from fluxhouse.dialects.native.polling import Polling
 from fluxhouse.dialects.native.submitting import Submitting
 from fluxhouse.dialects.native.uploads import Uploads
+from fluxhouse.dialects.native.webhooks import Webhooks
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def routes(door: Door) -> list[BaseRoute]:
     """The routes; errors they raise are rendered by the application with `bodies.failure`."""
-    submitting, polling, models, uploads, account = (
+    submitting, polling, models, uploads, account, webhooks = (
         Submitting(door),
         Polling(door),
         Models(door),
         Uploads(door),
         Account(door),
+        Webhooks(door),
     )
     return [
         Route("/api/v1/models/{model}/run", submitting.run, methods=["POST"]),
@@ -34,6 +36,10 @@ def routes(door: Door) -> list[BaseRoute]:
         Route("/api/v1/jobs/{job}", _got_or_deleted(polling.get, polling.cancel), methods=["GET", "DELETE"]),
         Route("/api/v1/jobs/{job}/output", polling.remove_output, methods=["DELETE"]),
         Route("/api/v1/jobs/{job}/events", Events(door).stream, methods=["GET"]),
+        Route("/api/v1/jobs/{job}/webhook", webhooks.delivery, methods=["GET"]),
+        Route("/api/v1/jobs/{job}/webhook/replay", webhooks.replay, methods=["POST"]),
+        Route("/api/v1/webhooks/secret", webhooks.secret, methods=["GET"]),
+        Route("/api/v1/webhooks/secret/rotate", webhooks.rotate, methods=["POST"]),
         Route("/api/v1/jobs", polling.list, methods=["GET"]),
         Route("/api/v1/models", models.list, methods=["GET"]),
         Route("/api/v1/models/{model}", models.get, methods=["GET"]),

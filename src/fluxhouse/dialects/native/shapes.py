@@ -9,6 +9,7 @@ Schema = dict[str, Any]
 
 JOB_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
 JOB_ID_PATTERN = "^job_[0-9a-f]{32}$"
+WEBHOOK_SECRET_PATTERN = "^whsec_[A-Za-z0-9+/]{43}=$"
 FILE_ID_PATTERN = "^file_[0-9a-f]{32}$"
 
 _TIME: Schema = {"type": "string", "format": "date-time", "examples": ["2025-01-23T12:00:00Z"]}
@@ -116,6 +117,62 @@ _JOB = _closed(
         *("servedBy", "startedAt", "completedAt", "output", "assets", "seed"),
         *("prompt", "queuePosition", "outputExpired", "progress", "timings", "error"),
     ),
+)
+
+_WEBHOOK_SECRET = _closed(
+    "What this account's webhooks are signed with, as https://www.standardwebhooks.com has it.",
+    {
+        "secret": {"type": "string", "pattern": WEBHOOK_SECRET_PATTERN, "description": "The newest secret."},
+        "createdAt": _time("When it was made."),
+        "previous": _closed(
+            "The secret before it, with which each message is signed too until it expires.",
+            {"secret": {"type": "string", "pattern": WEBHOOK_SECRET_PATTERN}, "expiresAt": _time("Its end.")},
+        ),
+    },
+    optional=("previous",),
+)
+
+_WEBHOOK_ATTEMPT = _closed(
+    "One attempt at a delivery.",
+    {
+        "number": {"type": "integer", "minimum": 1, "description": "Counted from 1."},
+        "at": _time("When it began."),
+        "milliseconds": {**_COUNT, "description": "How long it took."},
+        "responseStatus": {"type": "integer", "description": "What the receiver answered, where it answered."},
+        "error": _text("Why there was no answer."),
+        "nextAttemptAt": _time("When the next attempt was planned."),
+    },
+    optional=("responseStatus", "error", "nextAttemptAt"),
+)
+
+_WEBHOOK_DELIVERY = _closed(
+    "How the delivery of a job's webhook stands.",
+    {
+        "jobId": {"type": "string", "pattern": JOB_ID_PATTERN},
+        "messageId": _text("The header `webhook-id`, the same at every attempt and replay."),
+        "url": {"type": "string", "format": "uri"},
+        "status": {
+            "type": "string",
+            "enum": ["waiting", "pending", "delivered", "given_up"],
+            "description": "Waiting for the job's end; pending an attempt; delivered; given up.",
+        },
+        "attempts": {
+            "type": "array",
+            "items": reference("WebhookAttempt"),
+            "description": "The newest hundred, oldest first.",
+        },
+        "nextAttemptAt": _time("When the next attempt is due; while one is under way, the latest its end is known."),
+    },
+    optional=("nextAttemptAt",),
+)
+
+_WEBHOOK_MESSAGE = _closed(
+    "What is sent when a job has ended.",
+    {
+        "type": {"type": "string", "enum": ["job.completed", "job.failed", "job.cancelled"]},
+        "timestamp": _time("When the job ended."),
+        "data": reference("Job"),
+    },
 )
 
 _JOB_LIST = _closed(
@@ -310,6 +367,10 @@ def component_schemas() -> dict[str, Schema]:
             },
         ),
         "UsageTotals": _closed("The sums over the period.", _USAGE_COUNTS),
+        "WebhookSecret": _WEBHOOK_SECRET,
+        "WebhookDelivery": _WEBHOOK_DELIVERY,
+        "WebhookAttempt": _WEBHOOK_ATTEMPT,
+        "WebhookMessage": _WEBHOOK_MESSAGE,
         "Health": _closed("This process answers.", {"status": {"type": "string", "enum": ["ok", "ready"]}}),
         "Error": _ERROR,
     }

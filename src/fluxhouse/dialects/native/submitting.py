@@ -91,13 +91,17 @@ class Submitting:
             _check_format(parsed, format)
         door.require_serving(parsed.serving.id)
         sent = idempotency_key(request, content)
-        if sent is not None and parsed.input_values:
+        url = parsed.webhook_url
+        if sent is not None and (parsed.input_values or url):
             first = await door.replay(caller, model, sent)
             if first is not None:
                 return first
-        inputs = await door.accept_inputs(caller, parsed.input_values, parsed.price_micro * parsed.count)
+        cost_micro = parsed.price_micro * parsed.count
+        if url is not None:
+            await door.check_webhook(caller, url, "webhook_url", cost_micro)
+        inputs = await door.accept_inputs(caller, parsed.input_values, cost_micro)
         made = parsed.request(inputs, door.draw_seed())
-        return await door.submit(caller, Order(DIALECT, model, made, parsed.price_micro, sent))
+        return await door.submit(caller, Order(DIALECT, model, made, parsed.price_micro, sent, url))
 
     def _accepted(self, submitted: Submitted, headers: Mapping[str, str]) -> Response:
         body = bodies.submitted_body(self._door, submitted)

@@ -19,12 +19,18 @@ from fluxhouse.dialects import wire
 from fluxhouse.dialects.dialect import Door, Order
 from fluxhouse.dialects.pixazo import answers
 from fluxhouse.dialects.pixazo.openapi import openapi
-from fluxhouse.dialects.pixazo.operations import MODEL_ID, Operation, operations, refuse_unknown
-from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob, UnsupportedParameter
+from fluxhouse.dialects.pixazo.operations import (
+    MODEL_ID,
+    WEBHOOK_HEADER,
+    Operation,
+    operations,
+    refuse_unknown,
+    webhook_parameter,
+)
+from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob
 
 DIALECT = "pixazo"
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
-WEBHOOK_HEADER = "X-Webhook-URL"
 RESULT_PATH = "/flux-dev-polling/dev/getFluxDevStatus"
 STATUS_PATH = "/v2/requests/status/{job}"
 DOCUMENT_PATH = "/flux-dev/openapi"
@@ -89,7 +95,9 @@ class Submitting:
     def __init__(self, door: Door, operation: Operation) -> None:
         self._door = door
         self._operation = operation
-        self._price_micro = door.catalog.model(MODEL_ID).price_micro
+        model = door.catalog.model(MODEL_ID)
+        self._price_micro = model.price_micro
+        self._webhook = webhook_parameter(model)
 
     async def __call__(self, request: Request) -> Response:
         caller = await self._door.authenticate(request.headers.get(KEY_HEADER), None)
@@ -109,22 +117,30 @@ class Submitting:
     async def _take_in(self, request: Request, caller: Caller) -> Submitted | Refused:
         """The door's answer; what it raises was refused before it got there."""
         caller.key.require(Scope.RUN)
-        if WEBHOOK_HEADER in request.headers:
-            message = f"`{WEBHOOK_HEADER}` is not supported by this installation yet: leave it out and poll."
-            raise UnsupportedParameter(message, field=WEBHOOK_HEADER)
+        asked_url = self._webhook.check(request.headers.get(WEBHOOK_HEADER))
+        url = None if asked_url is None else str(asked_url)
         content = await wire.read_body(request)
         asked = self._operation.parse(wire.json_object(content, request.headers.get("content-type")))
         self._door.require_serving(MODEL_ID)
-        sent = wire.idempotency_key(request, content)
-        if sent is not None and asked.input_values:
+        # What makes a repeat the same is all that was asked, and here a header asks too.
+        sent = wire.idempotency_key(request, content if url is None else content + f"\n{url}".encode())
+        if sent is not None and (asked.input_values or url):
             first = await self._door.replay(caller, MODEL_ID, sent)  # before anything is fetched
             if first is not None:
                 return first
-        inputs = await self._door.accept_inputs(
-            caller, asked.input_values, self._price_micro * asked.values["num_images"]
-        )
+        cost_micro = self._price_micro * asked.values["num_images"]
+        if url is not None:
+            await self._door.check_webhook(caller, url, WEBHOOK_HEADER, cost_micro)
+        inputs = await self._door.accept_inputs(caller, asked.input_values, cost_micro)
         made = asked.request(inputs, self._door.draw_seed())
-        return await self._door.submit(caller, Order(DIALECT, MODEL_ID, made, self._price_micro, sent))
+        return await self._door.submit(caller, Order(DIALECT, MODEL_ID, made, self._price_micro, sent, url))
+
+
+def job_body(door: Door, job: Job) -> answers.Body:
+    """An ended job as its webhook tells it: generation B's envelope, its images gone where they have expired."""
+    gone = job.output_removed_at is not None or job.expires_at <= door.clock.now()
+    urls = [] if gone else [door.output_url(job, image) for image in job.images]
+    return answers.envelope(job, answers.spelled(job.id), urls)
 
 
 class Polling:

@@ -7,7 +7,7 @@ from typing import Any
 
 from fluxhouse import __version__
 from fluxhouse.dialects.pixazo.answers import ERRORS, REQUEST_ID_PATTERN
-from fluxhouse.dialects.pixazo.operations import Operation
+from fluxhouse.dialects.pixazo.operations import WEBHOOK_HEADER, Operation
 
 Schema = dict[str, Any]
 
@@ -23,6 +23,13 @@ _IDEMPOTENCY_KEY: Schema = {
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "description": "Makes a repeated submit answer what the first one answered, for 24 hours.",
+}
+_WEBHOOK: Schema = {
+    "name": WEBHOOK_HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "format": "uri", "maxLength": 2000, "pattern": "^https?://[!-~]+$"},
+    "description": "An https URL. When the request has ended, its status is sent there with POST, signed.",
 }
 _SECURITY_SCHEME: Schema = {"type": "apiKey", "in": "header", "name": "Ocp-Apim-Subscription-Key"}
 
@@ -54,7 +61,7 @@ def _submit(operation: Operation) -> Schema:
     }
     return {
         "operationId": operation.name,
-        "parameters": [_IDEMPOTENCY_KEY],
+        "parameters": [_IDEMPOTENCY_KEY, _WEBHOOK],
         "requestBody": _json(body),
         "responses": answers | _failures(401, 403),
     }

@@ -14,6 +14,7 @@ from fluxhouse.generation.image import InputImage
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 MODEL_ID = "flux-dev"
+WEBHOOK_HEADER = "X-Webhook-URL"
 
 # Width and height in pixels of each preset: fal's, of which Pixazo prints only landscape_4_3.
 IMAGE_SIZES: Mapping[str, tuple[int, int]] = {
@@ -165,6 +166,11 @@ def operations(model: Model) -> tuple[Operation, Operation]:
         Operation("textToImage", (prompt, _IMAGE_SIZE, *_SHARED, seed)),
         Operation("imageToImage", (image_url, prompt, _STRENGTH, *_SHARED, seed)),
     )
+
+
+def webhook_parameter(model: Model) -> Parameter:
+    """The header that asks for a webhook: the native parameter under another name."""
+    return replace(_of(model, "webhook_url"), name=WEBHOOK_HEADER)
 
 
 def refuse_unknown(body: Mapping[str, object], operation: str, names: Sequence[str]) -> None:
