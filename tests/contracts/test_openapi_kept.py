@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,15 @@ from fluxhouse.engine.testcard import TestCard
 from fluxhouse.settings import Settings
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-FEW = r"^/api/v1/(models/(flux|flux-kontext-pro)/(run|quote)|models(/\{.*)?|jobs.*|files.*|credits|usage)$|^/\w+z$"
+FEW = r"^/api/v1/(models/flux-kontext-pro/(run|quote)|models(/\{.*)?|jobs.*|files.*|credits|usage)$|^/\w+z$"
+
+
+class SmallCard(TestCard):
+    """Paints 64 x 64 px whatever is asked: a waiting call must not queue behind large pictures of other cases."""
+
+    async def generate(self, request, inputs):
+        async for progress in super().generate(replace(request, width=64, height=64), inputs):
+            yield progress
 
 
 class Served(threading.Thread):
@@ -33,7 +42,7 @@ class Served(threading.Thread):
         asyncio.run(self._serve())
 
     async def _serve(self):
-        platform = assemble(Settings(data=self._folder), backends={"*": TestCard(slots=2)})
+        platform = assemble(Settings(data=self._folder), backends={"*": SmallCard()})
         await platform.start()
         self.key = await platform.database.write(lambda connection: self._new_key(connection, platform.door))
         self._http = uvicorn.Server(uvicorn.Config(platform.app, log_config=None, access_log=False))
@@ -71,7 +80,7 @@ def judge(served, folder, *options):
 
 
 def test_the_document_is_kept(tmp_path):
-    """No 500, no undocumented status, header or body, on every route and on two models that stand for the others."""
+    """No 500, no undocumented status, header or body, on every route and on one model that stands for the others."""
     with Served(tmp_path / "house") as served:
         verdict = judge(served, tmp_path, "--include-path-regex", FEW)
     assert verdict.returncode == 0, verdict.stdout[-6000:] + verdict.stderr
