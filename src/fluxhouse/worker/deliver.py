@@ -51,7 +51,7 @@ class DeliverOptions:
     per_host: int = 4
     per_account: int = 8
     lease: timedelta = timedelta(seconds=60)
-    grace_seconds: float = 5.0
+    grace_seconds: float = 2.0
 
 
 class Deliverer:
