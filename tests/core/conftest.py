@@ -1,9 +1,9 @@
-"""A migrated SQLite file per test, a clock that tests set, and short ways to accounts, callers and jobs."""
+"""A migrated database of each kind per test, a clock that tests set, and short ways to accounts, callers and jobs."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
 from fluxhouse.core import accounts, jobs, keys, ledger, queue, settle
 from fluxhouse.core.ids import new_id
@@ -48,6 +48,7 @@ class House:
     """One platform on one database file; every method is one committed transaction unless it takes a connection."""
 
     database: Database
+    url: str
     clock: SettableClock = field(default_factory=SettableClock)
 
     def now(self) -> datetime:
@@ -102,8 +103,11 @@ class House:
         assert isinstance(answer, Submitted), answer
         return answer.job
 
-    def claim(self, limit: int = 1, **named: object) -> list[Job]:
-        return self.do(queue.claim, limit, self.now(), **named)
+    def claim(self, limit: int = 1, models: Sequence[str] | None = None) -> list[Job]:
+        return self.do(claimed, limit, self.now(), models)
+
+    def claim_in(self, connection: Connection, limit: int) -> list[Job]:
+        return claimed(connection, limit, self.now())
 
     def running(self, caller: Caller, **changes: object) -> Job:
         """A job that was taken in and claimed, in a queue that was empty."""
@@ -131,6 +135,22 @@ class House:
         return self.see(reconcile)
 
 
+def claimed(connection: Connection, limit: int, now: datetime, models: Sequence[str] | None = None) -> list[Job]:
+    """What workers do between them to claim so many jobs; on PostgreSQL by the function that Procrastinate's call."""
+    if connection.dialect.name == "sqlite":
+        return queue.claim(connection, limit, now, models)
+    fetch = text("SELECT * FROM procrastinate_fetch_job_v2(CAST(:queues AS varchar[]), NULL)")
+    taken = []
+    while len(taken) < limit:
+        entry = connection.execute(fetch, {"queues": None if models is None else list(models)}).one()
+        if entry.id is None:
+            break
+        connection.execute(text("DELETE FROM procrastinate_jobs WHERE id = :id"), {"id": entry.id})
+        job = queue.start(connection, entry.args["job_id"], entry.args["tag"], now)
+        taken += [job] if job is not None else []
+    return taken
+
+
 def delivered(job: Job, index: int) -> DeliveredImage:
     return DeliveredImage(index, f"outputs/{job.id}/{index}.png", "image/png", 512, 512, 7 + index, 1000)
 
@@ -146,26 +166,32 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_house() -> Callable[[Path, Path], House]:
-    """Opens a platform on a copy of the template in a folder; whoever asks closes it."""
+def house_type() -> type[House]:
+    return House
 
-    def make(template: Path, folder: Path) -> House:
-        path = folder / f"{new_id()}.db"
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_url(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Callable[[], str]:
+    """Makes migrated databases, of each kind in turn."""
+    if request.param == "postgres":
+        return request.getfixturevalue("new_postgres")
+
+    def copied() -> str:
+        path = tmp_path / f"{new_id()}.db"
         shutil.copy(template, path)
-        return House(Database(f"sqlite:///{path}"))
+        return f"sqlite:///{path}"
 
-    return make
+    return copied
 
 
 @pytest.fixture
-def open_house(
-    make_house: Callable[[Path, Path], House], template: Path, tmp_path: Path
-) -> Iterator[Callable[[], House]]:
-    """Opens platforms, each on a fresh copy of the migrated file; closed after the test."""
+def open_house(new_url: Callable[[], str]) -> Iterator[Callable[[], House]]:
+    """Opens platforms, each on a fresh migrated database; closed after the test."""
     opened: list[House] = []
 
     def open_one() -> House:
-        opened.append(make_house(template, tmp_path))
+        url = new_url()
+        opened.append(House(Database(url), url))
         return opened[-1]
 
     yield open_one

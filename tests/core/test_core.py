@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
 
-from fluxhouse.core import events, files, idempotency, jobs, keys, ledger, limits, queue, settle, usage
+from fluxhouse.core import events, files, idempotency, jobs, keys, ledger, limits, queue, settle, shares, usage
 from fluxhouse.core.cancel import cancel
 from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.submit import submit
@@ -12,6 +12,7 @@ from fluxhouse.database.schema import metadata
 
 # Tables that only grow; the others hold what is open now, or a row per account, key or model.
 HISTORY = ("jobs", "job_events", "ledger_entries", "files", "idempotency_keys", "usage_days")
+ON_SQLITE = pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)  # which says how it means to go about it
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ NAMES = [
 ]
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("name", NAMES)
 def test_no_cost_grows_with_history(house, ada, plans, name):
     """No statement scans a table that only grows, whatever the planner knows of its size."""
@@ -106,6 +108,7 @@ def test_no_cost_grows_with_history(house, ada, plans, name):
             assert not walks or "ix_jobs_open" in step, f"{step}\n{statement}"
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("name", ["page", "next page", "outdated", "claim", "old files", "entries"])
 def test_pages_are_read_in_order(house, ada, plans, name):
     """What is read by pages comes sorted out of an index, so that a page costs a page."""
@@ -120,7 +123,7 @@ def test_every_question_is_named(house, ada):
 
 def test_the_upserts_suit_postgresql_too():
     """The statements written in a dialect's own words compile for both databases."""
-    for statement, columns in ((usage._COUNT, None), (queue._MOVE_ON, None), (limits._COUNT, ["key_id"])):
+    for statement, columns in ((usage._COUNT, None), (shares._MOVE_ON, None), (limits._COUNT, ["key_id"])):
         for dialect in (sqlite.dialect(), postgresql.dialect()):
             assert "ON CONFLICT" in str(statement.compile(dialect=dialect, column_keys=columns))
 

@@ -1,5 +1,6 @@
 """Jobs: what a row keeps, who may see it, and pages that stay where they were."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from fluxhouse.core import jobs, settle
 from fluxhouse.core.jobs import JobState
+from fluxhouse.database.database import Database
 from fluxhouse.generation.errors import OutOfMemory, UnknownJob
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
@@ -81,8 +83,9 @@ def test_every_page_size_walks_the_same_jobs(paged, limit):
 
 
 @pytest.fixture(scope="module")
-def paged(template, tmp_path_factory, make_house):
-    house = make_house(template, tmp_path_factory.mktemp("paged"))
+def paged(template, tmp_path_factory, house_type):
+    path = shutil.copy(template, tmp_path_factory.mktemp("paged"))
+    house = house_type(Database(f"sqlite:///{path}"), f"sqlite:///{path}")
     caller = house.caller()
     for number in range(9):
         house.job(caller)

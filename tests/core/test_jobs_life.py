@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from fluxhouse.core import cancel, events, jobs, queue, settle
+from fluxhouse.core import cancel, events, jobs, settle
 from fluxhouse.core.idempotency import KEPT, IdempotencyKey
 from fluxhouse.core.reconcile import reconcile
 from fluxhouse.core.submit import Refused, submit
@@ -143,7 +143,7 @@ class JobsMachine(CallersMachine):
         now = self.house.now()
         waiting = [life for life in self.lives.values() if life.state == "queued"]
         startable = [life for life in waiting if life.expires_at > now or life.attempt]
-        claimed = self.do(queue.claim, limit)
+        claimed = self.house.claim(limit)
         assert len(claimed) == min(limit, len(startable))
         for job in claimed:
             life = self.lives[job.id]
@@ -240,9 +240,8 @@ class JobsMachine(CallersMachine):
         """A transaction that was not committed leaves nothing behind, and the file opens again."""
         with pytest.raises(PowerCut):
             self.house.do(self.half_done, number, what)
-        url = self.house.database._writing.url
         self.house.database.close()
-        self.house.database = Database(url.render_as_string())
+        self.house.database = Database(self.house.url)
 
     def half_done(self, connection, number, what):
         now, snapshot = self.house.now(), self.pick(self.snapshots, number)
@@ -250,7 +249,7 @@ class JobsMachine(CallersMachine):
         if what == "submit":
             submit(connection, self.house.submission(self.callers[0]), now)
         elif what == "claim":
-            queue.claim(connection, 2, now)
+            self.house.claim_in(connection, 2)
         elif what == "recover":
             settle.recover(connection, now)
         elif what == "settle" and snapshot is not None:

@@ -13,12 +13,14 @@ from fluxhouse.generation.errors import InsufficientCredits
     [
         "UPDATE ledger_entries SET amount_micro = 0",
         "DELETE FROM ledger_entries",
-        "INSERT OR REPLACE INTO ledger_entries SELECT id, transfer_id, kind, ledger_account, 0, job_id, reference, "
+        "REPLACE INTO ledger_entries SELECT id, transfer_id, kind, ledger_account, 0, job_id, reference, "
         "created_at FROM ledger_entries WHERE id = 1",
     ],
 )
 def test_history_is_never_rewritten(house, ada, statement):
-    """The table itself refuses update, delete and replacement."""
+    """The table itself refuses update, delete and what can remove rows beside them."""
+    if house.url.startswith("postgresql"):
+        statement = statement.replace("REPLACE INTO", "TRUNCATE ledger_entries --")
     with pytest.raises(IntegrityError, match="the ledger is append-only"):
         house.do(lambda connection: connection.execute(text(statement)))
 

@@ -176,6 +176,7 @@ def test_the_log_keeps_the_newest_hundred(house, ended):
     assert numbers == list(range(6, 106))
 
 
+@pytest.mark.parametrize("new_url", ["sqlite"], indirect=True)  # which says how it means to go about it
 def test_the_due_are_found_by_index(house, ended):
     """A day's history of deliveries costs the next look nothing."""
     plan = house.see(

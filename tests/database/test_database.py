@@ -122,9 +122,9 @@ def test_a_commit_is_durable_and_references_are_checked(database):
             assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "recursive_triggers": 1}
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "postgresql://ada:secret@host/house"])
+@pytest.mark.parametrize("url", ["sqlite://", "mysql://ada:secret@host/house", "postgresql://ada:secret@host"])
 def test_other_urls_are_refused_without_their_password(url):
-    """Only a SQLite file will do; the message names the variable and hides what is secret."""
+    """Only a SQLite file or a PostgreSQL database will do; the message names the variable and hides what is secret."""
     with pytest.raises(ValueError, match="FLUXHOUSE_DATABASE_URL") as refused:
         Database(url)
     assert "secret" not in str(refused.value)

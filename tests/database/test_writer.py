@@ -25,7 +25,7 @@ def notes(database):
 def commits(database):
     """How many transactions were committed; grows."""
     seen = []
-    event.listen(database._writing, "commit", seen.append)
+    event.listen(database._driver._writing, "commit", seen.append)
     return seen
 
 
@@ -38,7 +38,7 @@ def gate(database):
         begun.set()
         assert opened.wait(10)
 
-    database._writer.submit(hold)
+    database._driver._writer.submit(hold)
     assert begun.wait(10)
     yield opened
     opened.set()
@@ -46,7 +46,7 @@ def gate(database):
 
 def test_neighbours_share_a_commit(database, gate, commits):
     """What arrives while another runs is committed with it, in order of arrival."""
-    asked = [database._writer.submit(note(str(number))) for number in range(10)]
+    asked = [database._driver._writer.submit(note(str(number))) for number in range(10)]
     gate.set()
     assert [future.result(10) for future in asked] == list(range(1, 11))
     assert len(commits) == 1
@@ -55,7 +55,7 @@ def test_neighbours_share_a_commit(database, gate, commits):
 
 def test_a_group_has_its_limit(database, gate, commits):
     """The gate and 63 others go first, what is left follows in a second commit."""
-    asked = [database._writer.submit(note(str(number))) for number in range(GROUP_LIMIT)]
+    asked = [database._driver._writer.submit(note(str(number))) for number in range(GROUP_LIMIT)]
     gate.set()
     wait(asked, 10)
     assert (len(notes(database)), len(commits)) == (GROUP_LIMIT, 2)
@@ -69,7 +69,7 @@ def test_a_failure_disturbs_no_neighbour(database, gate, error):
         note("half")(connection)
         raise error("mine")
 
-    asked = [database._writer.submit(verb) for verb in (note("a"), fail, note("a"), note("b"))]
+    asked = [database._driver._writer.submit(verb) for verb in (note("a"), fail, note("a"), note("b"))]
     gate.set()
     assert asked[0].result(10) == 1
     with pytest.raises(error, match="mine"):
@@ -87,19 +87,19 @@ def test_a_failed_commit_fails_the_whole_group(database, gate):
         connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         connection.exec_driver_sql("INSERT INTO notes (text, reply_to) VALUES ('reply', 99)")
 
-    asked = [database._writer.submit(verb) for verb in (note("a"), orphan, note("b"))]
+    asked = [database._driver._writer.submit(verb) for verb in (note("a"), orphan, note("b"))]
     gate.set()
     for future in asked:
         with pytest.raises(IntegrityError, match="FOREIGN KEY"):
             future.result(10)
-    database._writer.submit(note("c")).result(10)
+    database._driver._writer.submit(note("c")).result(10)
     assert notes(database) == ["c"]
 
 
 def test_a_lost_table_lock_fails_the_one_who_waited(database, url):
     """Where the file cannot be locked the error is the asker's, and the next one tries anew."""
-    database._writer.submit(note("a")).result(10)
-    engine = writing_engine(database._writing.url)
+    database._driver._writer.submit(note("a")).result(10)
+    engine = writing_engine(database._driver._writing.url)
     writer = Writer(engine)
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=1"))
     with database.transaction() as blocking:
@@ -114,7 +114,7 @@ def test_a_lost_table_lock_fails_the_one_who_waited(database, url):
 
 def test_a_cancelled_transaction_is_not_begun(database, gate):
     """A future cancelled in time leaves no trace, and the thread lives on."""
-    first, second = database._writer.submit(note("a")), database._writer.submit(note("b"))
+    first, second = database._driver._writer.submit(note("a")), database._driver._writer.submit(note("b"))
     assert first.cancel()
     gate.set()
     second.result(10)
@@ -137,11 +137,11 @@ async def test_a_cancelled_caller_does_not_stop_what_it_asked(database, gate):
 
 def test_closing_finishes_what_is_queued(database, gate):
     """Everything asked before `close` is answered; what comes later is refused, and closing twice is nothing."""
-    asked = [database._writer.submit(note(str(number))) for number in range(100)]
+    asked = [database._driver._writer.submit(note(str(number))) for number in range(100)]
     threading.Timer(0.05, gate.set).start()
-    database._writer.close()
+    database._driver._writer.close()
     assert all(future.done() for future in asked)
     assert len(notes(database)) == 100
     with pytest.raises(RuntimeError, match="closed"):
-        database._writer.submit(note("late"))
-    database._writer.close()
+        database._driver._writer.submit(note("late"))
+    database._driver._writer.close()

@@ -5,7 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Column, Connection, Integer, Row, String, Table, insert, select, update
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Table,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from fluxhouse.core.ids import new_id
 from fluxhouse.database.schema import Instant, metadata
@@ -20,6 +32,8 @@ accounts = Table(
     Column("created_at", Instant, nullable=False),
     CheckConstraint("weight > 0", name="weight_positive"),
 )
+
+_LOCK = select(accounts.c.id).where(accounts.c.id == bindparam("locked")).with_for_update(key_share=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +70,15 @@ def by_name(connection: Connection, name: str) -> Account | None:
 def get(connection: Connection, account_id: str) -> Account:
     """The account with that id, which must exist."""
     return from_row(connection.execute(select(accounts).where(accounts.c.id == account_id)).one())
+
+
+def lock(connection: Connection, account_id: str) -> None:
+    """Let no other transaction of this account come between: the first step of every verb that moves its credits.
+
+    Later rows are locked in the order job, key, balances, usage, and last what all accounts share.
+    """
+    if connection.dialect.name != "sqlite":  # where transactions are serial anyway
+        connection.execute(_LOCK, {"locked": account_id})
 
 
 def everyone(connection: Connection) -> list[Account]:

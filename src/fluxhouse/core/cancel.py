@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from fluxhouse.core import jobs, settle
+from fluxhouse.core import accounts, jobs, settle
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.generation.errors import JobAlreadyEnded
 
@@ -16,7 +16,8 @@ def cancel(connection: Connection, job: Job, now: datetime) -> Job:
 
     Raises `JobAlreadyEnded` for a job in a terminal state.
     """
-    job = jobs.get(connection, job.id)
+    accounts.lock(connection, job.account_id)
+    job = jobs.locked(connection, job.id)
     if job.state.terminal:
         raise JobAlreadyEnded(f"the job has already ended: {job.state}")
     if job.state is JobState.QUEUED:

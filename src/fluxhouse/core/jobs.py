@@ -49,7 +49,7 @@ class JobState(StrEnum):
 
 OPEN_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
 # Literal, never bound: a partial index serves only a query that says its condition in the same words.
-_IS_OPEN = text("state IN ('queued', 'running')")
+IS_OPEN = text("state IN ('queued', 'running')")
 
 jobs = Table(
     "jobs",
@@ -77,7 +77,7 @@ jobs = Table(
     Column("inference_seconds", Float),
     Column("output_removed_at", Instant),
     Index("ix_jobs_owner", "account_id", "created_at", "id"),
-    Index("ix_jobs_open", "state", "heartbeat_at", sqlite_where=_IS_OPEN, postgresql_where=_IS_OPEN),
+    Index("ix_jobs_open", "state", "heartbeat_at", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
     Index(
         "ix_jobs_to_sweep",
         "expires_at",
@@ -173,6 +173,14 @@ def get(connection: Connection, job_id: str) -> Job:
     return job
 
 
+def locked(connection: Connection, job_id: str) -> Job:
+    """`get`, and nobody else changes the row before this transaction ends."""
+    row = connection.execute(select(jobs).where(jobs.c.id == job_id).with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise UnknownJob
+    return from_row(row)
+
+
 def owned(connection: Connection, job_id: str, account_id: str) -> Job:
     """The account's own job; a foreign one is as unknown as one that never was."""
     job = find(connection, job_id)
@@ -224,12 +232,12 @@ def beat(connection: Connection, held: Sequence[tuple[str, int]], now: datetime)
 
 def open_jobs(connection: Connection) -> list[Job]:
     """Every job that has not ended."""
-    return [from_row(row) for row in connection.execute(select(jobs).where(_IS_OPEN))]
+    return [from_row(row) for row in connection.execute(select(jobs).where(IS_OPEN))]
 
 
 def running(connection: Connection, silent_since: datetime | None = None) -> list[Job]:
     """Every running job, or those without a heartbeat since that moment."""
-    found = select(jobs).where(_IS_OPEN, jobs.c.state == JobState.RUNNING)
+    found = select(jobs).where(IS_OPEN, jobs.c.state == JobState.RUNNING)
     if silent_since is not None:
         found = found.where(jobs.c.heartbeat_at < silent_since)
     return [from_row(row) for row in connection.execute(found)]
@@ -237,14 +245,14 @@ def running(connection: Connection, silent_since: datetime | None = None) -> lis
 
 def count_open(connection: Connection) -> dict[str, int]:
     """How many jobs are queued and running."""
-    counted = select(jobs.c.state, func.count()).where(_IS_OPEN).group_by(jobs.c.state)
+    counted = select(jobs.c.state, func.count()).where(IS_OPEN).group_by(jobs.c.state)
     found = {str(state): int(count) for state, count in connection.execute(counted)}
     return {state: found.get(state, 0) for state in OPEN_STATES}
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
     """Jobs that expired before anybody started them."""
-    due = select(jobs).where(_IS_OPEN, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
+    due = select(jobs).where(IS_OPEN, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
 
 

@@ -11,18 +11,19 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
-    Integer,
     String,
     Table,
     UniqueConstraint,
     bindparam,
+    func,
     insert,
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core.ids import new_id
-from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.database.schema import Instant, RowNumber, metadata
 from fluxhouse.generation.errors import InsufficientCredits
 
 ISSUED = "house:issued"  # where granted credits come from; its balance is minus all credits ever granted
@@ -31,7 +32,7 @@ EARNED = "house:earned"  # where captured credits go
 ledger_entries = Table(
     "ledger_entries",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("transfer_id", String(32), nullable=False),
     Column("kind", String(10), nullable=False),  # grant, hold, capture, release
     Column("ledger_account", String(60), nullable=False),
@@ -65,6 +66,11 @@ _ADD = (
     update(balances)
     .where(balances.c.ledger_account == bindparam("added_to"))
     .values(amount_micro=balances.c.amount_micro + bindparam("added_micro"))
+)
+_FIRST = upsert(balances)
+_OPEN = _FIRST.on_conflict_do_update(
+    index_elements=[balances.c.ledger_account],
+    set_={"amount_micro": balances.c.amount_micro + _FIRST.excluded.amount_micro},
 )
 
 
@@ -111,6 +117,15 @@ def balance(connection: Connection, account_id: str) -> Balance:
         )
     }
     return Balance(amounts.get(available(account_id), 0), amounts.get(held(account_id), 0))
+
+
+def totals(connection: Connection) -> dict[str, int]:
+    """All accounts together, in micro-credits: what can be spent, what is held, what was ever granted and earned."""
+    all_of = func.coalesce(func.sum(balances.c.amount_micro), 0)
+    kinds = {"available": "account:%:available", "held": "account:%:held", "granted": ISSUED, "earned": EARNED}
+    sums = [select(all_of).where(balances.c.ledger_account.like(like)).scalar_subquery() for like in kinds.values()]
+    found = dict(zip(kinds, map(int, connection.execute(select(*sums)).one()), strict=True))
+    return found | {"granted": -found["granted"]}
 
 
 def grant(connection: Connection, account_id: str, amount_micro: int, now: datetime, reference: str | None) -> None:
@@ -172,9 +187,11 @@ def _transfer(
 ) -> None:
     if amount_micro < 0:
         raise ValueError(f"a {kind} cannot be negative: {amount_micro}")
-    _add(connection, source, -amount_micro)
-    _add(connection, target, amount_micro)
     _record(connection, kind, source, target, amount_micro, now, job_id=job_id, reference=reference)
+    # The house's own balances last: every account's transactions meet there, in this order.
+    changes = ((source, -amount_micro), (target, amount_micro))
+    for ledger_account, amount in sorted(changes, key=lambda change: change[0] in (ISSUED, EARNED)):
+        _add(connection, ledger_account, amount)
 
 
 def _record(
@@ -208,4 +225,5 @@ def _record(
 
 def _add(connection: Connection, ledger_account: str, amount_micro: int) -> None:
     if connection.execute(_ADD, {"added_to": ledger_account, "added_micro": amount_micro}).rowcount == 0:
-        connection.execute(insert(balances), {"ledger_account": ledger_account, "amount_micro": amount_micro})
+        # An upsert, since a house balance may get its first entry twice at the same moment.
+        connection.execute(_OPEN, {"ledger_account": ledger_account, "amount_micro": amount_micro})

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from fluxhouse.core import events, jobs, keys, ledger, queue, usage, webhooks
+from fluxhouse.core import accounts, events, jobs, keys, ledger, queue, usage, webhooks
 from fluxhouse.core.jobs import Job, JobError, JobState
 from fluxhouse.generation.errors import AttemptsExhausted, EngineCrashed, GenerationFailed, JobExpired
 from fluxhouse.generation.image import DeliveredImage
@@ -65,6 +65,7 @@ def recover(connection: Connection, now: datetime, stale_before: datetime | None
 
 
 def _wait_again(connection: Connection, job: Job, now: datetime, values: dict[str, Any]) -> Job | None:
+    accounts.lock(connection, job.account_id)
     if jobs.get(connection, job.id).cancel_requested_at is not None:
         return cancelled(connection, job, Outcome(), now)
     if job.attempt >= MAX_ATTEMPTS:
@@ -87,6 +88,7 @@ def _end(
     """The one way a job ends; whatever else tries later, or from an older attempt, changes nothing."""
     if len(outcome.images) > job.request.count:
         raise ValueError(f"{len(outcome.images)} images were delivered where {job.request.count} were asked")
+    accounts.lock(connection, job.account_id)
     charged_micro = job.price_micro * len(outcome.images)
     released_micro = job.hold_micro - charged_micro
     ended = {
@@ -102,11 +104,7 @@ def _end(
         return None
     events.record(connection, job.id, state, job.attempt, now)
     webhooks.enqueue(connection, job.id, now)
-    queue.remove(connection, job.id)
-    if charged_micro:
-        ledger.capture(connection, job.account_id, job.id, charged_micro, now)
     if released_micro:
-        ledger.release(connection, job.account_id, job.id, released_micro, now)
         keys.give_back(connection, job.key_id, released_micro)
     amounts: dict[str, int | float] = {
         state.value: 1,
@@ -115,4 +113,10 @@ def _end(
         "inference_seconds": outcome.inference_seconds or 0.0,
     }
     usage.count(connection, usage.Slot(job.account_id, job.key_id, job.model), now, amounts)
+    # Last what all accounts share, so that its rows are locked for the length of a commit and in one order.
+    queue.remove(connection, job.id)
+    if charged_micro:
+        ledger.capture(connection, job.account_id, job.id, charged_micro, now)
+    if released_micro:
+        ledger.release(connection, job.account_id, job.id, released_micro, now)
     return jobs.get(connection, job.id)

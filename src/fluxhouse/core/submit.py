@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from fluxhouse.core import events, idempotency, jobs, keys, ledger, limits, queue, usage, webhooks
+from fluxhouse.core import accounts, events, idempotency, jobs, keys, ledger, limits, queue, usage, webhooks
 from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.jobs import Job, JobState
@@ -59,6 +59,7 @@ def submit(connection: Connection, submission: Submission, now: datetime) -> Sub
 
     The rate is counted and a refusal noted even where nothing else remains of the submit.
     """
+    accounts.lock(connection, submission.caller.account.id)
     window = limits.count(connection, submission.caller.key, now)
     try:
         if window.exceeded:
@@ -72,6 +73,7 @@ def submit(connection: Connection, submission: Submission, now: datetime) -> Sub
 
 def refuse(connection: Connection, caller: Caller, model: str, error: PlatformError, now: datetime) -> Refused:
     """Note a submit that was refused before it got here; it counts towards the caller's rate."""
+    accounts.lock(connection, caller.account.id)
     window = limits.count(connection, caller.key, now)
     _count_refusal(connection, caller, model, now)
     if window.exceeded:

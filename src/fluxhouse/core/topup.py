@@ -19,5 +19,6 @@ def topup(
         raise ValueError(f"there is no account {account_name!r}")
     if amount_micro <= 0:
         raise ValueError("a top-up is more than zero credits")
+    accounts.lock(connection, account.id)
     ledger.grant(connection, account.id, amount_micro, now, reference)
     return ledger.balance(connection, account.id)

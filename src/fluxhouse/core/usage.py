@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, String, Table, func, select
+from sqlalchemy import BigInteger, Column, Connection, Float, ForeignKey, Integer, String, Table, cast, func, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.database.schema import metadata
 
 _COUNTED = ("submitted", "refused", "succeeded", "failed", "cancelled", "images", "captured_micro", "inference_seconds")
+_TYPES = {"inference_seconds": Float}  # of sums; the others are whole numbers, which PostgreSQL would make decimals
 
 usage_days = Table(
     "usage_days",
@@ -85,5 +86,6 @@ def between(connection: Connection, account_id: str, first: date, last: date) ->
 
 def totals(connection: Connection) -> dict[str, int | float]:
     """The sum of every counter over all accounts and days."""
-    summed = select(*(func.coalesce(func.sum(usage_days.c[name]), 0).label(name) for name in _COUNTED))
+    sums = {name: func.coalesce(func.sum(usage_days.c[name]), 0) for name in _COUNTED}
+    summed = select(*(cast(total, _TYPES.get(name, BigInteger)).label(name) for name, total in sums.items()))
     return dict(connection.execute(summed).one()._mapping)

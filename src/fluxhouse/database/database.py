@@ -1,86 +1,87 @@
-"""One database: transactions written on one thread, queries read on a few, both called from asyncio."""
+"""One database, chosen by its URL: transactions written and queries read on threads, both called from asyncio."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, make_url
+from sqlalchemy import Connection, make_url
 
-from fluxhouse.database.migrate import upgrade
-from fluxhouse.database.sqlite import reading_engine, writing_engine
-from fluxhouse.database.writer import Writer
+from fluxhouse.database.embedded import Embedded
+from fluxhouse.database.postgres import Postgres
 
 T = TypeVar("T")
 
-READERS = 3  # threads; a read is short, and SQLite readers never wait for the writer in WAL mode
-
 
 class Database:
-    """The platform's database, opened by URL (`sqlite:////absolute/path`).
+    """The platform's database, opened by URL: `sqlite:////absolute/path` or `postgresql://user@host/name`.
 
     Nouns and verbs are plain functions of a `Connection`; a whole transaction is one such function. `write` runs it on
-    the writer thread and returns after the commit, so one call is one durable step; `read` runs it on a snapshot.
+    a writing thread and returns after the commit, so one call is one durable step; `read` runs it on a snapshot.
     """
 
     def __init__(self, url: str) -> None:
         parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite" or not parsed.database:
-            raise ValueError(f"FLUXHOUSE_DATABASE_URL: only sqlite:////path/to/file is supported, not {parsed!r}")
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self._writing: Engine = writing_engine(parsed)
-        self._reading: Engine = reading_engine(parsed)
-        self._writer: Writer | None = None
-        self._readers: ThreadPoolExecutor | None = None
+        backend = parsed.get_backend_name()
+        if backend not in ("sqlite", "postgresql") or not parsed.database:
+            raise ValueError(
+                f"FLUXHOUSE_DATABASE_URL: sqlite:////path/to/file or postgresql://user@host/name, not {parsed!r}"
+            )
+        self._driver = Embedded(parsed) if backend == "sqlite" else Postgres(parsed)
+
+    @property
+    def shared(self) -> Postgres | None:
+        """The PostgreSQL database that several processes may share; None for a file of ours alone."""
+        return self._driver if isinstance(self._driver, Postgres) else None
 
     def migrate(self) -> None:
-        """Bring the tables up to this version, under the database's own write lock."""
-        with self.transaction() as connection:
-            upgrade(connection)
+        """Bring the tables up to this version, one process at a time."""
+        self._driver.migrate()
 
     def start(self) -> None:
         """Start the threads; `write` and `read` work from here on."""
-        self._writer = Writer(self._writing)
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="database-reader")
+        self._driver.start()
 
     def close(self) -> None:
-        """Finish what was asked and let go of the file."""
-        if self._writer is not None:
-            self._writer.close()
-        if self._readers is not None:
-            self._readers.shutdown()
-        self._writing.dispose()
-        self._reading.dispose()
+        """Finish what was asked and let go of every connection."""
+        self._driver.close()
 
     async def write(self, transaction: Callable[[Connection], T]) -> T:
         """The value of `transaction`, after it is durable; what it raises leaves nothing behind.
 
-        Cancelling the caller does not stop a transaction that was asked for: shielded, it commits or fails whole.
+        It may be run more than once, each time from the start, so it must do nothing but use its connection. Raises
+        `DatabaseUnavailable` where the database does not answer; then, and only then, it may have happened all the
+        same. Cancelling the caller does not stop a transaction that was asked for: it commits or fails whole.
         """
-        assert self._writer is not None, "Database.start() comes first"
-        return await asyncio.shield(asyncio.wrap_future(self._writer.submit(transaction)))
+        return await asyncio.shield(asyncio.wrap_future(self._driver.submit(transaction)))
 
     async def read(self, query: Callable[[Connection], T]) -> T:
-        """The value of `query` on one consistent snapshot."""
-        assert self._readers is not None, "Database.start() comes first"
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, query)
+        """The value of `query` on one consistent snapshot; raises `DatabaseUnavailable`."""
+        return await asyncio.wrap_future(self._driver.ask(query))
 
-    def _read(self, query: Callable[[Connection], T]) -> T:
-        with self._reading.connect() as connection:
-            return query(connection)
+    async def ping(self) -> None:
+        """Return where the database answers at once; raises whatever keeps it from doing so."""
+        await asyncio.to_thread(self._driver.ping)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self) -> AbstractContextManager[Connection]:
         """One transaction on the caller's own thread, for commands that run without an event loop."""
-        with self._writing.begin() as connection:
-            yield connection
+        return self._driver.transaction()
 
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
+    def snapshot(self) -> AbstractContextManager[Connection]:
         """One consistent, read-only view on the caller's own thread."""
-        with self._reading.connect() as connection:
-            yield connection
+        return self._driver.snapshot()
+
+    @asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[bool]:
+        """Whether nobody else in the fleet is inside a block of that name; True until the block ends.
+
+        Where the connection is lost meanwhile another may enter, so what is done inside must bear being done twice.
+        """
+        entered = self._driver.alone(name)
+        mine = await asyncio.to_thread(entered.__enter__)
+        try:
+            yield mine
+        finally:
+            await asyncio.to_thread(entered.__exit__, None, None, None)

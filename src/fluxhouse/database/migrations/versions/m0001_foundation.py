@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from fluxhouse.database.schema import Instant
+from fluxhouse.database.schema import Instant, RowNumber
 
 revision = "0001"
 down_revision = None
@@ -36,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_entries",
-        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("id", RowNumber, autoincrement=True, nullable=False),
         sa.Column("transfer_id", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=10), nullable=False),
         sa.Column("ledger_account", sa.String(length=60), nullable=False),
@@ -187,7 +187,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "queue_entries",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("number", RowNumber, autoincrement=True, nullable=False),
         sa.Column("job_id", sa.String(length=32), nullable=False),
         sa.Column("model", sa.String(length=60), nullable=False),
         sa.Column("tag", sa.BigInteger(), nullable=False),
@@ -206,11 +206,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("claimed_at IS NULL"),
     )
     # History is never rewritten: a mistake is mended by a further entry.
-    for verb in ("UPDATE", "DELETE"):
+    if op.get_bind().dialect.name == "postgresql":
         op.execute(
-            f"CREATE TRIGGER ledger_entries_refuse_{verb.lower()} BEFORE {verb} ON ledger_entries "
-            "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+            "CREATE FUNCTION ledger_entries_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only' USING ERRCODE = 'integrity_constraint_violation'; "
+            "END $$"
         )
+        op.execute(
+            "CREATE TRIGGER ledger_entries_refuse BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries "
+            "FOR EACH STATEMENT EXECUTE FUNCTION ledger_entries_refuse()"
+        )
+    else:
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER ledger_entries_refuse_{verb.lower()} BEFORE {verb} ON ledger_entries "
+                "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+            )
 
 
 def downgrade() -> None:

@@ -1,0 +1,65 @@
+"""Fair shares: the virtual time of start-time fair queueing, and where in it each account's next job starts."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Connection, String, Table, bindparam, func, select
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
+
+from fluxhouse.core.jobs import Job
+from fluxhouse.database.schema import metadata
+
+_CLOCK = ""  # the row that holds the virtual time itself
+_COST_UNIT_PX = 64 * 64  # cost is counted in blocks of 64 x 64 px times steps
+
+fair_shares = Table(
+    "fair_shares",
+    metadata,
+    Column("account_id", String(32), primary_key=True),
+    Column("finish_tag", BigInteger, nullable=False),
+)
+
+# An account's next start: the later of the present and its own last end.
+_START = select(func.max(fair_shares.c.finish_tag)).where(
+    fair_shares.c.account_id.in_([_CLOCK, bindparam("account_id")])
+)
+_PRESENT = select(fair_shares.c.finish_tag).where(fair_shares.c.account_id == _CLOCK)
+_FIRST = insert(fair_shares)
+_MOVE_ON = _FIRST.on_conflict_do_update(
+    index_elements=[fair_shares.c.account_id],
+    set_={"finish_tag": _FIRST.excluded.finish_tag},
+    where=fair_shares.c.finish_tag < _FIRST.excluded.finish_tag,
+)
+
+
+def next_tag(connection: Connection, job: Job, weight: int, steps: int) -> int:
+    """The tag of an account's new job, which moves the account's next one on by what this one costs.
+
+    Start-time fair queueing (Goyal, Vin, Cheng 1996): an account's next job starts, in virtual time, where its last one
+    ends, but never before the present; the virtual time is the tag of the newest claim. So an account with a thousand
+    jobs waiting has tags far ahead, and another's first job has a tag of now.
+    """
+    request = job.request
+    cost = max(1, request.width * request.height // _COST_UNIT_PX) * steps * request.count
+    start = connection.execute(_START, {"account_id": job.account_id}).scalar() or 0
+    connection.execute(_MOVE_ON, {"account_id": job.account_id, "finish_tag": start + max(1, cost // weight)})
+    return start
+
+
+def present(connection: Connection) -> int:
+    """The virtual time."""
+    return connection.execute(_PRESENT).scalar() or 0
+
+
+def advance(connection: Connection, tag: int) -> None:
+    """A job with this tag was claimed; the clock never goes back."""
+    # Read first, since even an upsert that changes nothing would lock the row that all workers share.
+    if tag > present(connection):
+        connection.execute(_MOVE_ON, {"account_id": _CLOCK, "finish_tag": tag})
+
+
+def end_period(connection: Connection) -> None:
+    """Nothing waits or runs: virtual time moves on to the end of all that was asked, as the paper has it.
+
+    So nobody who comes later pays for what he used while the house had time to spare.
+    """
+    advance(connection, connection.execute(select(func.max(fair_shares.c.finish_tag))).scalar() or 0)
