@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from sqlalchemy import Connection
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from fluxhouse.console import pages
-from fluxhouse.core import jobs, queue, usage
 from fluxhouse.dialects import native, outputs, pixazo
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native.bodies import failure, failure_of
 from fluxhouse.dialects.pixazo import answers as pixazo_answers
 from fluxhouse.generation.errors import PlatformError
+from fluxhouse.probes import NotReady, Probes
+from fluxhouse.tracing.spans import caller
 
 log = structlog.get_logger()
-
-NotReady = Callable[[], Awaitable[str | None]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JOB = re.compile(r"(?:job_)?([0-9a-f]{32})")
@@ -50,10 +44,10 @@ _EXPOSED = (
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-def create_app(door: Door, not_ready: NotReady) -> ASGIApp:
-    """The application over one door; `not_ready` says why this process cannot take jobs, None where it can."""
+def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegistry] = ()) -> ASGIApp:
+    """The application over one door; `measured` is what `/metrics` shows beside the requests counted here."""
     registry = CollectorRegistry()
-    probes = Probes(door, not_ready, registry)
+    probes = Probes(door.database, lambda: door.clock.now(), not_ready, (registry, *measured))
     options = door.options
     app = Starlette(
         routes=[
@@ -61,9 +55,7 @@ def create_app(door: Door, not_ready: NotReady) -> ASGIApp:
             *pixazo.routes(door),
             *outputs.routes(door),
             *pages.routes(door.catalog, options.serving, options.public_url, options.usd_per_credit),
-            Route("/healthz", probes.healthz, methods=["GET"]),
-            Route("/readyz", probes.readyz, methods=["GET"]),
-            Route("/metrics", probes.metrics, methods=["GET"]),
+            *probes.routes(),
         ],
         middleware=[Middleware(Observed, meter=Meter(registry))],
         exception_handlers={PlatformError: _refused, HTTPException: _not_routed},
@@ -109,7 +101,7 @@ class Observed:
         shared = "origin" in headers and not scope["path"].startswith(_WITHOUT_CORS)
         answer = Answer(send, request_id, shared)
         started = perf_counter()
-        with bound_contextvars(request_id=request_id):
+        with bound_contextvars(request_id=request_id), caller(headers.get("traceparent")):
             try:
                 if shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                     await _preflight(headers)(scope, receive, answer.send)
@@ -159,64 +151,6 @@ class Answer:
                 headers["Access-Control-Allow-Origin"] = "*"
                 headers["Access-Control-Expose-Headers"] = _EXPOSED
         await self._send(message)
-
-
-class Probes:
-    """`/healthz`, `/readyz` and `/metrics`."""
-
-    def __init__(self, door: Door, not_ready: NotReady, registry: CollectorRegistry) -> None:
-        self._door = door
-        self._not_ready = not_ready
-        self._registry = registry
-
-    async def healthz(self, _request: Request) -> Response:
-        """This process answers."""
-        return JSONResponse({"status": "ok"})
-
-    async def readyz(self, _request: Request) -> Response:
-        """Whether this process can take jobs."""
-        reason = await self._not_ready()
-        return JSONResponse({"status": "ready"}) if reason is None else failure_of(503, "not_ready", reason)
-
-    async def metrics(self, _request: Request) -> Response:
-        """Prometheus' text: this process's requests, and the installation's jobs, queue and totals."""
-        standing = await self._door.database.read(_standing)
-        now = self._door.clock.now()
-        snapshot = CollectorRegistry()
-        snapshot.register(_Standing(standing, now))
-        text = generate_latest(self._registry) + generate_latest(snapshot)
-        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
-
-
-class _Standing(Collector):
-    """The installation at one moment; totals are over all accounts, so that no account shows."""
-
-    def __init__(self, standing: Standing, now: datetime) -> None:
-        self._open, self._depths, self._totals = standing
-        self._now = now
-
-    def collect(self) -> Iterator[Metric]:
-        """The metric families."""
-        states = GaugeMetricFamily("fluxhouse_jobs_open", "Jobs that have not ended.", labels=["state"])
-        for state, count in self._open.items():
-            states.add_metric([state], count)
-        depth = GaugeMetricFamily("fluxhouse_queue_depth", "Jobs waiting.", labels=["model"])
-        oldest = GaugeMetricFamily("fluxhouse_queue_oldest_seconds", "Age of the oldest of them.", labels=["model"])
-        for waiting in self._depths:
-            depth.add_metric([waiting.model], waiting.waiting)
-            oldest.add_metric([waiting.model], max(0.0, (self._now - waiting.oldest).total_seconds()))
-        yield from (states, depth, oldest)
-        totals = dict(self._totals)
-        totals["captured_credits"] = totals.pop("captured_micro") / 1_000_000
-        for name, total in totals.items():
-            yield CounterMetricFamily(f"fluxhouse_usage_{name}", "Since the first day, all accounts.", value=total)
-
-
-Standing = tuple[Mapping[str, int], list[queue.Depth], dict[str, int | float]]
-
-
-def _standing(connection: Connection) -> Standing:
-    return jobs.count_open(connection), queue.depths(connection), usage.totals(connection)
 
 
 def _refused(_request: Request, error: Exception) -> Response:

@@ -36,11 +36,13 @@ from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import Backend, Serving
 from fluxhouse.generation.clock import SystemClock
 from fluxhouse.generation.errors import WeightsUnavailable
+from fluxhouse.probes import Probes
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.local import LocalStorage
 from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.worker.deliver import Deliverer, Renderer
+from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import ANY, Router
 from fluxhouse.worker.sweep import Sweeper
 from fluxhouse.worker.worker import Worker
@@ -82,11 +84,14 @@ class Platform:
         deliverer: Deliverer,
         fetcher: Fetcher,
         engines: Sequence[Engine],
+        meter: WorkMeter,
     ) -> None:
         self.settings = settings
         self.database = database
         self.door = door
-        self.app: ASGIApp = create_app(door, self.not_ready)
+        meter.watch(engines)
+        self.app: ASGIApp = create_app(door, self.not_ready, [meter.registry])
+        self.probes: ASGIApp = Probes(database, door.clock.now, self.not_ready, [meter.registry]).app()
         self._worker = worker
         self._sweeper = sweeper
         self._deliverer = deliverer
@@ -95,6 +100,7 @@ class Platform:
         self._lock = FolderLock(settings.data_folder / "lock")
         self._warm: asyncio.Future[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._draining = False
 
     async def start(self) -> None:
         """Open the data folder and begin to work; raises `FolderInUse`."""
@@ -121,11 +127,21 @@ class Platform:
         if not self.engines:
             await self.warmed_up()
 
+    async def drain(self) -> None:
+        """Take no job up any more, let running ones end within their grace and put the others back, and then answer
+        whoever waits with what there is. The API still takes requests in; `/readyz` says that it should get none.
+        """
+        if not self._draining:
+            self._draining = True
+            log.info("draining")
+            if self._worker is not None:
+                await self._worker.stop()
+            self.door.feed.close()
+            await self._deliverer.stop()
+
     async def stop(self) -> None:
-        """Let running jobs end within their grace, put the others back, and let go of everything."""
-        if self._worker is not None:
-            await self._worker.stop()
-        await self._deliverer.stop()
+        """Drain where nobody did, and let go of everything."""
+        await self.drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -142,6 +158,8 @@ class Platform:
 
     async def not_ready(self) -> str | None:
         """Why this process cannot take jobs now; None where it can."""
+        if self._draining:
+            return "this process is about to end"
         try:
             await self.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
         except Exception:
@@ -182,7 +200,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     make_data_folder(settings)
     database = Database(settings.database_address)
     storage = LocalStorage(settings.storage_folder)
-    feed, bell = Feed(), Bell()
+    feed, bell, meter = Feed(), Bell(), WorkMeter()
     secret = read_secret(settings)
     fetcher = Fetcher(settings.egress_allow)
     options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving())
@@ -192,11 +210,12 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         settings,
         database,
         door,
-        Worker(database, router, storage, feed, bell, clock) if works else None,
+        Worker(database, router, storage, feed, bell, clock, meter=meter) if works else None,
         Sweeper(database, storage, feed, bell, clock),
-        Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock),
+        Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock, meter=meter),
         fetcher,
         made.engines if works else (),
+        meter,
     )
 
 

@@ -9,10 +9,10 @@ import sys
 # What the extras bring; a base install has none of it.
 EXTRAS = {
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "tokenizers", "sentencepiece"),
-    *("huggingface_hub", "numpy", "psycopg", "psycopg_pool", "procrastinate", "obstore", "stripe"),
+    *("huggingface_hub", "numpy", "psycopg", "psycopg_pool", "procrastinate", "obstore", "stripe", "opentelemetry"),
 }
 # Modules outside the device rooms that are loaded by name, and only where their extra is installed.
-OWN_EXTRA = {"fluxhouse.storage.s3": "obstore"}
+OWN_EXTRA = {"fluxhouse.tracing.otel": "opentelemetry", "fluxhouse.storage.s3": "obstore"}
 DEVICE_ROOMS = ("fluxhouse.engine", "fluxhouse.builtin")
 # What the serving process itself imports of the device rooms.
 PARENT_SIDE = {"fluxhouse.engine", "fluxhouse.engine.engine", "fluxhouse.builtin"}

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 ROOMS = (
-    *("cli", "assembly", "app", "dialects", "console", "worker", "core", "settings", "engine", "builtin"),
-    *("catalog", "storage", "generation", "database", "dialects/dialect", "dialects/native", "dialects/pixazo"),
+    *("cli", "assembly", "app", "probes", "dialects", "console", "worker", "core", "settings", "engine"),
+    *("builtin", "catalog", "storage", "generation", "database", "tracing"),
+    *("dialects/dialect", "dialects/native", "dialects/pixazo"),
 )
 
 

@@ -11,17 +11,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
 
 from fluxhouse.assembly import Platform, assemble, require_engine_packages
 from fluxhouse.cli.demo import CREDITS, NAME, demo_key
+from fluxhouse.cli.listening import SIGNALS, Listener, listen
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
 from fluxhouse.generation.errors import PlatformError
 from fluxhouse.settings import Settings, read_settings
+from fluxhouse.tracing.opening import traced
 
-_GRACE_SECONDS = 10  # for answers under way when a signal comes
-_KEEP_ALIVE_SECONDS = 30
 _PROMPT = "a red sunset over a blue sea"
 
 
@@ -40,15 +39,15 @@ def serve(
             typer.echo(f"{name}={value}")
         return
     log_by(settings)
-    with _listening(settings) as listener:
+    with listen(settings.host, settings.port) as listener, traced():
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         platform = assemble(settings, works=not no_worker)
         if platform.engines:
             require_engine_packages()
         run = _Run(platform, listener, allow_demo_key)
-        # Set before uvicorn's own, so that a signal it has seen through does not end us before we have put things away.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, run.end)
+        # Set before uvicorn's own, so that a signal before and after its time does not end us with things lying about.
+        for number in SIGNALS:
+            signal.signal(number, run.http.handle_exit)
         with asyncio.Runner(loop_factory=run.http.config.get_loop_factory()) as runner:
             runner.run(run.serve())
 
@@ -60,22 +59,7 @@ class _Run:
         self._platform = platform
         self._listener = listener
         self._allow_demo_key = allow_demo_key
-        self.http = uvicorn.Server(
-            uvicorn.Config(
-                platform.app,
-                http="httptools",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-            )
-        )
-
-    def end(self, *_signal: object) -> None:
-        """Stop listening; what is under way gets its grace."""
-        self.http.should_exit = True
+        self.http = Listener(platform.app, platform.drain)
 
     async def serve(self) -> None:
         """Serve until a signal; raises what kept the engine from starting."""
@@ -88,7 +72,7 @@ class _Run:
             typer.echo(f"Fluxhouse is starting on {platform.settings.address}, data in {platform.settings.data_folder}")
             await platform.begin()
             announcing = asyncio.create_task(self._announce(key))
-            await self.http.serve(sockets=[self._listener])
+            await self.http.serve_until_ended(self._listener)
             if announcing.done():
                 announcing.result()
             announcing.cancel()
@@ -99,20 +83,11 @@ class _Run:
         try:
             await self._platform.warmed_up()
         except Exception as error:
-            self.end()
+            self.http.end()
             if isinstance(error, PlatformError | OSError):
                 raise Refusal(f"the engine did not start: {error}") from error
             raise
         typer.echo(_welcome(self._platform.settings, key))
-
-
-def _listening(settings: Settings) -> socket.socket:
-    """A socket that no child process inherits; raises `Refusal` where the address cannot be had."""
-    try:
-        family = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
-        raise Refusal(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from error
 
 
 def _welcome(settings: Settings, key: str | None) -> str:

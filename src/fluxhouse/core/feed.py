@@ -33,11 +33,13 @@ Hint = StateChanged | StepDone | Preview | ImageReady
 class Feed:
     """Passes hints about jobs on to their subscribers; remembers each running job's newest step.
 
-    `changed` is rung at every change of any job's state, for whoever has to do with what changed.
+    `changed` is rung at every change of any job's state, for whoever has to do with what changed. `closed` says that
+    this process is about to end: who waits for hints answers with what there is.
     """
 
     def __init__(self) -> None:
         self.changed = Bell()
+        self.closed = False
         self._readers: dict[str, set[asyncio.Queue[Hint]]] = defaultdict(set)
         self._steps: dict[str, StepDone] = {}
 
@@ -51,6 +53,12 @@ class Feed:
             if reader.full():
                 reader.get_nowait()
             reader.put_nowait(hint)
+
+    def close(self) -> None:
+        """Wake every reader for the last time."""
+        self.closed = True
+        for job_id in list(self._readers):
+            self.publish(job_id, StateChanged())
 
     def forget(self, job_id: str) -> None:
         """The job runs no more: drop its newest step."""

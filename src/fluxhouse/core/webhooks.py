@@ -130,6 +130,14 @@ class WebhookAttempt:
     next_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many webhooks have an attempt to come, and when the first of these is due."""
+
+    pending: int
+    next_at: datetime | None
+
+
 def expect(connection: Connection, job: Job, url: str) -> None:
     """Remember where to tell the end of a job, in the transaction that takes the job in."""
     row = {"job_id": job.id, "account_id": job.account_id, "url": url, "host": urlsplit(url).hostname or ""}
@@ -155,6 +163,13 @@ def due(
     if full_accounts:
         found = found.where(webhooks.c.account_id.not_in(sorted(full_accounts)))
     return [_from_row(row) for row in connection.execute(found.order_by(webhooks.c.next_at).limit(limit))]
+
+
+def backlog(connection: Connection) -> Backlog:
+    """What is to be sent, of all accounts."""
+    due = select(func.count(), func.min(webhooks.c.next_at)).where(webhooks.c.next_at.is_not(None))
+    pending, next_at = connection.execute(due).one()
+    return Backlog(pending, next_at)
 
 
 def take(connection: Connection, found: Sequence[Webhook], until: datetime) -> list[Webhook]:

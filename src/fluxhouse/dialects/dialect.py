@@ -36,6 +36,7 @@ from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.storage import Storage
 from fluxhouse.storage.urls import UrlSigner
+from fluxhouse.tracing.spans import now_ns, record
 
 T = TypeVar("T")
 
@@ -175,12 +176,13 @@ class Door:
             idempotency=order.idempotency,
             webhook_url=order.webhook_url,
         )
-        now = self.clock.now()
-        answer = await self.database.write(lambda connection: submit(connection, submission, now))
+        now, started = self.clock.now(), now_ns()
+        answer = await self.database.write(lambda c: submit(c, submission, now))
         if isinstance(answer, Refused) or answer.replayed:
             await self._intake.discard(request.inputs)
-        else:
-            self._bell.ring()
+            return answer
+        self._bell.ring()
+        record("submit", answer.job.id, started, dialect=order.dialect, model=order.model)
         return answer
 
     async def refuse(self, caller: Caller, model: str, error: PlatformError) -> Refused:
@@ -211,11 +213,10 @@ class Door:
 
     async def wait_connected(self, receive: Receive, submitted: Submitted, seconds: float) -> Job | None:
         """`wait` for a client that holds the connection open; None where it went away: the job it made is cancelled."""
-        job = submitted.job
-        ended = asyncio.create_task(self.wait(job.id, seconds))
+        ended = asyncio.create_task(self.wait(submitted.job.id, seconds))
         after = await waiting.unless_disconnected(receive, ended)
         if after is None and not submitted.replayed:
-            await self.cancel_abandoned(job)
+            await self.cancel_abandoned(submitted.job)
         return after
 
     async def remove_output(self, job: Job) -> None:

@@ -17,13 +17,13 @@ _REREAD_SECONDS = 2.0  # a hint may be lost; the row is the truth
 
 
 async def until_ended(database: Database, feed: Feed, job_id: str, seconds: float) -> Job:
-    """The job once it has ended, or as it stands when the time is over; raises `UnknownJob`."""
+    """The job once it has ended, or as it stands when the time is over or the feed closed; raises `UnknownJob`."""
     deadline = asyncio.get_running_loop().time() + seconds
     with feed.subscribe(job_id) as hints:
         while True:
             job = await database.read(lambda connection: jobs.get(connection, job_id))
             left = deadline - asyncio.get_running_loop().time()
-            if job.state.terminal or left <= 0:
+            if job.state.terminal or left <= 0 or feed.closed:
                 return job
             with suppress(TimeoutError):
                 async with asyncio.timeout(min(left, _REREAD_SECONDS)):

@@ -33,6 +33,8 @@ class Engine:
         self._child: Child | None = None
         self._alive = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
+        self.starts = 0
+        """How often the process was ready since this object was made; all but the first are restarts."""
 
     @property
     def name(self) -> str:
@@ -118,6 +120,7 @@ class Engine:
                 raise EngineDied("The engine process took too long to load the weights.") from error
             raise
         self._alive.set()
+        self.starts += 1
         log.info("engine_ready", engine=self.name, pid=child.pid)
 
     async def _keep_alive(self) -> None:

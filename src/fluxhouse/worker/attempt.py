@@ -16,6 +16,7 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Backend, Finished, Preview, Progress, StepDone
 from fluxhouse.generation.image import DeliveredImage, MadeImage
 from fluxhouse.storage.storage import Listing, Storage
+from fluxhouse.tracing.spans import span
 from fluxhouse.worker.gate import Gate
 
 _EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -102,7 +103,8 @@ class Attempt:
 
     async def _deliver(self, image: MadeImage) -> None:
         key = f"outputs/{self.job.id}/{image.index}.{_EXTENSIONS[image.content_type]}"
-        await self._bench.storage.put(key, image.content)
+        with span("store", self.job.id, image=image.index, bytes=len(image.content)):
+            await self._bench.storage.put(key, image.content)
         self.images.append(
             DeliveredImage(
                 index=image.index,

@@ -24,6 +24,8 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import RequestRejected
 from fluxhouse.storage.fetch import Fetcher
+from fluxhouse.tracing.spans import now_ns, record
+from fluxhouse.worker.meter import WorkMeter
 
 log = structlog.get_logger()
 
@@ -66,6 +68,7 @@ class Deliverer:
         bell: Bell,
         clock: Clock,
         options: DeliverOptions | None = None,
+        meter: WorkMeter | None = None,
     ) -> None:
         self._database = database
         self._fetcher = fetcher
@@ -74,6 +77,7 @@ class Deliverer:
         self._bell = bell
         self._clock = clock
         self._options = options or DeliverOptions()
+        self._meter = meter or WorkMeter()
         self._held: dict[asyncio.Task[None], Webhook] = {}
         self._stopping = False
 
@@ -133,6 +137,7 @@ class Deliverer:
 
     async def _deliver(self, webhook: Webhook) -> None:
         with structlog.contextvars.bound_contextvars(job_id=webhook.job_id):
+            started = now_ns()
             try:
                 sent = await self._attempt(webhook)
             except asyncio.CancelledError:
@@ -141,6 +146,8 @@ class Deliverer:
                 raise
             spread = random.random()
             state = await self._database.write(lambda c: webhooks.record(c, webhook, sent, spread))
+            self._meter.attempted(state)
+            record("deliver", webhook.job_id, started, status=sent.status or 0, state=state.value)
             # Neither URL nor host: both are the caller's, and a URL may hold a secret of its own.
             log.info("webhook_attempted", state=state, status=sent.status, milliseconds=sent.milliseconds)
 

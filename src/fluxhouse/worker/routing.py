@@ -31,6 +31,15 @@ class Router:
         """What is served here, by model id."""
         return self._serving
 
+    def rooms(self, held: Sequence[str], ahead: int) -> list[tuple[int, list[str]]]:
+        """For each backend with room: how many more jobs, and of which models, where jobs of the models `held` run."""
+        rooms = []
+        for backend, models in self.backends():
+            room = backend.slots + ahead - sum(model in models for model in held)
+            if room > 0:
+                rooms.append((room, list(models)))
+        return rooms
+
     def backends(self) -> Sequence[tuple[Backend, Sequence[str]]]:
         """Each backend once, with the ids of the models it makes."""
         found: dict[int, tuple[Backend, list[str]]] = {}

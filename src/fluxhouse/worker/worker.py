@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -19,8 +20,10 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Backend
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import EngineDied, GenerationFailed, PlatformError, RequestRejected
+from fluxhouse.tracing.spans import now_ns, record, span
 from fluxhouse.worker.attempt import Attempt, Bench, Store
 from fluxhouse.worker.gate import Gate
+from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
 
 log = structlog.get_logger()
@@ -50,6 +53,7 @@ class Worker:
         bell: Bell,
         clock: Clock,
         options: WorkerOptions | None = None,
+        meter: WorkMeter | None = None,
     ) -> None:
         self._database = database
         self._router = router
@@ -58,9 +62,11 @@ class Worker:
         self._bell = bell
         self._clock = clock
         self._options = options or WorkerOptions()
+        self._meter = meter or WorkMeter()
         self._gates = {id(backend): Gate() for backend, _ in router.backends()}
         self._held: dict[asyncio.Task[None], Job] = {}
         self._stopping = False
+        self._claiming = asyncio.Lock()
 
     async def recover(self) -> None:
         """Let every job wait again that a worker before this one left running; nobody else may be at work."""
@@ -84,6 +90,8 @@ class Worker:
         """Claim no more, give what runs its grace, and put back into the queue what has not ended by then."""
         self._stopping = True
         self._bell.ring()
+        async with self._claiming:
+            pass  # A claim under way has begun what it took.
         if self._held:
             _, unfinished = await asyncio.wait(self._held, timeout=self._options.grace_seconds)
             for task in unfinished:
@@ -93,26 +101,23 @@ class Worker:
 
     async def _claim(self) -> bool:
         """Start what the backends have room for; False where there was nothing."""
-        wanted = list(self._rooms())
-        if not wanted:
-            return False
-        try:
-            claimed = await self._database.write(lambda c: self._take(c, wanted))
-        except Exception:
-            # The database may be locked or full for a while: neither may end the worker.
-            log.exception("claim_failed")
-            return False
-        for job in claimed:
-            self._start(job)
+        async with self._claiming:
+            held = [job.request.model for job in self._held.values()]
+            wanted = self._router.rooms(held, self._options.ahead)
+            if self._stopping or not wanted:
+                return False
+            started = now_ns()
+            try:
+                claimed = await self._database.write(lambda c: self._take(c, wanted))
+            except Exception:
+                # The database may be locked or full for a while: neither may end the worker.
+                log.exception("claim_failed")
+                return False
+            for job in claimed:
+                self._meter.claimed(job)
+                record("claim", job.id, started, attempt=job.attempt)
+                self._start(job)
         return bool(claimed)
-
-    def _rooms(self) -> Iterator[tuple[int, list[str]]]:
-        """For each backend with room: how many more jobs, and of which models."""
-        for backend, models in self._router.backends():
-            held = sum(job.request.model in models for job in self._held.values())
-            room = backend.slots + self._options.ahead - held
-            if room > 0:
-                yield room, list(models)
 
     def _take(self, connection: Connection, wanted: list[tuple[int, list[str]]]) -> list[Job]:
         now = self._clock.now()
@@ -149,7 +154,8 @@ class Worker:
         """Run the attempt; the verb that settles it."""
         job, clock = attempt.job, self._clock
         try:
-            complete = await attempt.run()
+            with span("make", job.id, model=job.request.model, backend=job.served_by, attempt=job.attempt):
+                complete = await attempt.run()
         except EngineDied:
             alone = job.engine_deaths > 0
             log.warning("engine_died", alone=alone)
@@ -165,7 +171,9 @@ class Worker:
     async def _settle(self, job: Job, end: End) -> None:
         # The job as it was claimed: its attempt and state are the fence. One that waits again, or whose later attempt
         # runs elsewhere, is not ours to end.
-        ended = await self._database.write(lambda c: end(c, job))
+        with span("settle", job.id, attempt=job.attempt):
+            ended = await self._database.write(lambda c: end(c, job))
+        self._meter.settled(job, ended)
         self._feed.forget(job.id)
         self._feed.publish(job.id, StateChanged())
         if ended is None:
@@ -177,14 +185,11 @@ class Worker:
         while True:
             await asyncio.sleep(self._options.heartbeat_seconds)
             held = [(job.id, job.attempt) for job in self._held.values()]
-            if held:
-                await self._say_alive(held)
-
-    async def _say_alive(self, held: list[tuple[str, int]]) -> None:
-        try:
-            await self._database.write(lambda c: jobs.beat(c, held, self._clock.now()))
-        except Exception:
-            log.exception("heartbeat_failed")
+            try:
+                if held:
+                    await self._database.write(partial(jobs.beat, held=held, now=self._clock.now()))
+            except Exception:
+                log.exception("heartbeat_failed")
 
 
 def _failure(error: Exception) -> GenerationFailed:

@@ -71,6 +71,8 @@ class Follower:
                 if job.state.terminal:
                     yield self._final(new, job)
                     return
+                if self._door.feed.closed:
+                    return  # Whoever follows comes back with the last id, to another process.
                 async for text in self._hinted(hints):
                     yield self._said(text)
 
