@@ -8,11 +8,13 @@ import typer
 
 from fluxhouse.assembly import EngineMissing
 from fluxhouse.cli import accounts, credits, keys, models
+from fluxhouse.cli.backup import backup
 from fluxhouse.cli.bench.main import bench
 from fluxhouse.cli.doctor import doctor
 from fluxhouse.cli.generate import generate
 from fluxhouse.cli.opening import Refusal
 from fluxhouse.cli.reconcile import reconcile
+from fluxhouse.cli.restore import restore
 from fluxhouse.cli.serve import serve
 from fluxhouse.cli.worker import worker
 from fluxhouse.database.lock import FolderInUse
@@ -23,7 +25,7 @@ from fluxhouse.settings import SettingsRefused
 app = typer.Typer(
     help="Your own FLUX image API.", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
 )
-for command in (serve, worker, generate, doctor, reconcile):
+for command in (serve, worker, generate, doctor, reconcile, backup, restore):
     app.command()(command)
 app.add_typer(accounts.commands, name="accounts")
 app.add_typer(keys.commands, name="keys")

@@ -14,7 +14,13 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 
 
 def upgrade(connection: Connection) -> None:
-    """Run every missing migration inside the caller's transaction: all of them happen, or none."""
+    """Run every missing migration inside the caller's transaction: all of them happen, or none.
+
+    A database that a newer version has migrated stays as it is: migrations add before a later release takes away, so
+    that this version and the next work side by side while an installation is upgraded, and back.
+    """
+    if is_newer(connection):
+        return
     scripts = ScriptDirectory(str(_SCRIPTS))
     with EnvironmentContext(_options(), scripts, fn=lambda revision, _: scripts._upgrade_revs("head", revision)) as run:
         run.configure(connection=connection, transaction_per_migration=False)
@@ -24,6 +30,12 @@ def upgrade(connection: Connection) -> None:
 def current_revision(connection: Connection) -> str | None:
     """The newest migration that this database has seen."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_newer(connection: Connection) -> bool:
+    """Whether this database has seen a migration that this version does not ship; they are numbered."""
+    current, head = current_revision(connection), head_revision()
+    return current is not None and head is not None and current > head
 
 
 def head_revision() -> str | None:
