@@ -301,6 +301,7 @@ async def test_a_slow_receiver_does_not_delay_others(stage, delivering):
     async with receiving(None) as slow, receiving(200) as quick:
         for _ in range(30):
             await ended(stage, slow.url("127.0.0.2"))
+        stage.clock.pass_by(seconds=1)
         last = await ended(stage, quick.url("127.0.0.1"))
         slow_listener = await asyncio.start_server(slow._answer, "127.0.0.2", slow.port)
         await delivering(seconds=30, at_once=8, per_host=2, per_account=6)

@@ -162,7 +162,9 @@ def due(
         found = found.where(webhooks.c.host.not_in(sorted(full_hosts)))
     if full_accounts:
         found = found.where(webhooks.c.account_id.not_in(sorted(full_accounts)))
-    return [_from_row(row) for row in connection.execute(found.order_by(webhooks.c.next_at).limit(limit))]
+    # One order for all, ties too: processes that take the same rows then wait for each other and never in a circle.
+    ordered = found.order_by(webhooks.c.next_at, webhooks.c.job_id).limit(limit)
+    return [_from_row(row) for row in connection.execute(ordered)]
 
 
 def backlog(connection: Connection) -> Backlog:

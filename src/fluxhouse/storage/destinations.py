@@ -18,8 +18,9 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]
 _PORTS = {80, 443}
 _LONGEST_URL = 4096  # characters
 
-# Names that never resolve hold a thread each for many seconds; files must not wait for them.
-_RESOLVERS = ThreadPoolExecutor(max_workers=4, thread_name_prefix="resolve")
+# Names that never resolve hold a thread each for many seconds: files must not wait for them, nor one caller's names
+# for another's, of which webhooks let an account have eight at a time.
+_RESOLVERS = ThreadPoolExecutor(max_workers=32, thread_name_prefix="resolve")
 
 
 @dataclass(frozen=True, slots=True)
