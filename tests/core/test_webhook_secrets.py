@@ -1,5 +1,7 @@
 """Secrets: every account has one from its first day, a rotation leaves two valid for a day, none is stored."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 from sqlalchemy import select
 
 from fluxhouse.core import webhook_secrets
@@ -46,6 +48,16 @@ def test_a_second_rotation_ends_the_oldest_at_once(house, ada):
     assert previous.secret == second.secret
     assert [entry.secret for entry in valid(house, ada)] == [third.secret, second.secret]
     assert leaked.secret not in {entry.secret for entry in valid(house, ada)}
+
+
+def test_rotations_at_the_same_moment_come_one_after_another(house, ada):
+    """Nobody's rotation fails, and the two newest secrets are what is left."""
+    with ThreadPoolExecutor(4) as threads:
+        seen = list(threads.map(lambda _: rotate(house, ada)[0].secret, range(8)))
+    assert len(set(seen)) == 8
+    left = valid(house, ada)
+    assert len(left) == 2
+    assert {entry.secret for entry in left} <= set(seen)
 
 
 def test_the_database_holds_no_secret(house, ada):

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Column, Connection, ForeignKey, Integer, Row, String, Table, delete, insert, select, update
 
-from fluxhouse.core.accounts import Account
+from fluxhouse.core.accounts import Account, lock
 from fluxhouse.core.accounts import accounts as account_table
 from fluxhouse.database.schema import Instant, metadata
 
@@ -57,8 +57,7 @@ def valid(connection: Connection, account_id: str, pepper: bytes, now: datetime)
 
 def rotate(connection: Connection, account: Account, pepper: bytes, now: datetime) -> Sequence[WebhookSecret]:
     """Make a new secret; the newest one until now stays valid for a day beside it, any older one ends at once."""
-    # Two rotations at the same moment would number alike: the second waits for the first here.
-    connection.execute(select(account_table.c.id).where(account_table.c.id == account.id).with_for_update())
+    lock(connection, account.id)  # two rotations at the same moment would number alike
     mine = webhook_secrets.c.account_id == account.id
     newest = connection.execute(
         select(webhook_secrets.c.number).where(mine).order_by(webhook_secrets.c.number.desc()).limit(1)
