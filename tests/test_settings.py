@@ -62,9 +62,9 @@ def test_every_variable_is_read(monkeypatch):
         ("FLUXHOUSE_OUTPUT_TTL", "0"),
         ("FLUXHOUSE_EGRESS_ALLOW", "10.0.0.0/33"),
         ("FLUXHOUSE_EGRESS_ALLOW", "10.0.0.1/8"),
-        ("FLUXHOUSE_DATABASE_URL", "postgresql://somewhere/else"),
+        ("FLUXHOUSE_DATABASE_URL", "mysql://somewhere/else"),
         ("FLUXHOUSE_DATABASE_URL", "sqlite://relative.db"),
-        ("FLUXHOUSE_STORAGE_URL", "s3://bucket"),
+        ("FLUXHOUSE_STORAGE_URL", "s3://B"),
         ("FLUXHOUSE_STORAGE_URL", "pictures"),
         ("FLUXHOUSE_PUBLIC_URL", "images.example.com"),
         ("FLUXHOUSE_PUBLIC_URL", "https://images.example.com/?a=b"),
@@ -134,3 +134,18 @@ def test_settings_are_frozen_and_keep_their_secret():
         settings.port = 1
     assert "sesame" not in repr(settings) + str(settings.shown())
     assert settings.shown()["FLUXHOUSE_SECRET"]
+
+
+def test_a_fleet_needs_one_secret_and_one_storage(monkeypatch):
+    """With PostgreSQL both must be given, since no process may have its own; a password is never shown."""
+    monkeypatch.setenv("FLUXHOUSE_DATABASE_URL", "postgres://ada:hidden-word@db/fluxhouse")
+    with pytest.raises(SettingsRefused, match="FLUXHOUSE_SECRET"):
+        read_settings()
+    monkeypatch.setenv("FLUXHOUSE_SECRET", "0123456789abcdef")
+    with pytest.raises(SettingsRefused, match="FLUXHOUSE_STORAGE_URL"):
+        read_settings()
+    monkeypatch.setenv("FLUXHOUSE_STORAGE_URL", "s3://pictures/of-ours")
+    settings = read_settings()
+    assert settings.is_fleet
+    assert settings.database_address == "postgresql://ada:hidden-word@db/fluxhouse"
+    assert "hidden-word" not in "".join(settings.shown().values()) + settings.database_name

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
-from sqlalchemy import text
 from starlette.types import ASGIApp
 
 from fluxhouse import builtin
@@ -26,6 +26,7 @@ from fluxhouse.app import create_app
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
+from fluxhouse.core.relay import Relay
 from fluxhouse.database.database import Database
 from fluxhouse.database.lock import FolderLock
 from fluxhouse.dialects import native, pixazo
@@ -39,13 +40,13 @@ from fluxhouse.generation.errors import WeightsUnavailable
 from fluxhouse.probes import Probes
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.storage.fetch import Fetcher
-from fluxhouse.storage.local import LocalStorage
+from fluxhouse.storage.opening import ExtraMissing, Store, open_storage
 from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.worker.deliver import Deliverer, Renderer
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import ANY, Router
 from fluxhouse.worker.sweep import Sweeper
-from fluxhouse.worker.worker import Worker
+from fluxhouse.worker.worker import Source, Worker, WorkerOptions
 
 log = structlog.get_logger()
 
@@ -85,6 +86,7 @@ class Platform:
         fetcher: Fetcher,
         engines: Sequence[Engine],
         meter: WorkMeter,
+        relay: Relay | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -96,6 +98,7 @@ class Platform:
         self._sweeper = sweeper
         self._deliverer = deliverer
         self._fetcher = fetcher
+        self._relay = relay
         self.engines = engines
         self._lock = FolderLock(settings.data_folder / "lock")
         self._warm: asyncio.Future[None] | None = None
@@ -108,8 +111,9 @@ class Platform:
         await self.begin()
 
     async def open(self) -> None:
-        """Lock the data folder and bring its database up to date; nothing works on it yet."""
-        self._lock.acquire()
+        """Lock the data folder, where it is no fleet's, and bring the database up to date; nothing works on it yet."""
+        if not self.settings.is_fleet:
+            self._lock.acquire()
         try:
             await asyncio.to_thread(self.database.migrate)
             self.database.start()
@@ -122,7 +126,9 @@ class Platform:
         self._warm = asyncio.get_running_loop().create_future()
         if self._worker is not None:
             await self._worker.recover()
-        standing = (self._sweeper.run(), self._deliverer.run(), self._work())
+        standing = [self._sweeper.run(), self._deliverer.run(), self._work()]
+        if self._relay is not None:
+            standing.append(self._relay.run())
         self._tasks = [asyncio.create_task(task) for task in standing]
         if not self.engines:
             await self.warmed_up()
@@ -161,9 +167,9 @@ class Platform:
         if self._draining:
             return "this process is about to end"
         try:
-            await self.database.read(lambda connection: connection.execute(text("SELECT 1")).scalar_one())
-        except Exception:
-            log.exception("database_unreachable")
+            await self.database.ping()
+        except Exception as error:
+            log.error("database_unreachable", reason=str(error))
             return "the database does not answer"
         if self._worker is None:
             return None
@@ -199,7 +205,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     router = Router(made.backends, made.serving)
     make_data_folder(settings)
     database = Database(settings.database_address)
-    storage = LocalStorage(settings.storage_folder)
+    storage = _storage(settings)
     feed, bell, meter = Feed(), Bell(), WorkMeter()
     secret = read_secret(settings)
     fetcher = Fetcher(settings.egress_allow)
@@ -210,13 +216,34 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         settings,
         database,
         door,
-        Worker(database, router, storage, feed, bell, clock, meter=meter) if works else None,
+        Worker(database, router, storage, feed, bell, clock, meter=meter, source=_source(database, router))
+        if works
+        else None,
         Sweeper(database, storage, feed, bell, clock),
         Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock, meter=meter),
         fetcher,
         made.engines if works else (),
         meter,
+        None if database.shared is None else Relay(database, database.shared, storage, feed),
     )
+
+
+def _storage(settings: Settings) -> Store:
+    try:
+        return open_storage(settings.storage_url, settings.files_folder)
+    except (ValueError, ExtraMissing) as error:
+        raise SettingsRefused(f"FLUXHOUSE_STORAGE_URL: {error}") from error
+
+
+def _source(database: Database, router: Router) -> Source | None:
+    """Where entries come from that a whole fleet shares; None for the embedded queue."""
+    if database.shared is None:
+        return None
+    # By name, since the base install lacks procrastinate and must import this module all the same.
+    source: Source = import_module("fluxhouse.worker.procrastination").Procrastination(
+        database.shared.conninfo, router.rooms((), WorkerOptions().ahead)
+    )
+    return source
 
 
 def renderers(door: Door) -> Mapping[str, Renderer]:

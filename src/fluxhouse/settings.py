@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from fluxhouse.storage.buckets import SCHEME, Bucket
 
 PREFIX = "FLUXHOUSE_"
 _FOR_TESTS = PREFIX + "TEST_"
@@ -59,19 +61,32 @@ class Settings(BaseSettings):
 
     @field_validator("database_url")
     @classmethod
-    def _sqlite(cls, url: str | None) -> str | None:
-        if url is not None and not re.fullmatch(r"sqlite:////[^?]+", url):
-            raise ValueError("only sqlite:////absolute/path is supported")
-        return url
+    def _known_database(cls, url: str | None) -> str | None:
+        if url is not None and not re.fullmatch(r"sqlite:////[^?]+|postgres(ql)?://[^/]*/[^/?]+(\?.*)?", url):
+            raise ValueError("must be sqlite:////absolute/path or postgresql://user:password@host/name")
+        return url if url is None else re.sub(r"^postgres://", "postgresql://", url)
 
     @field_validator("storage_url")
     @classmethod
-    def _folder(cls, url: str | None) -> str | None:
+    def _known_storage(cls, url: str | None) -> str | None:
         if url is None or url.startswith(("/", "file:///")):
             return url
-        if url.startswith("s3://"):
-            raise ValueError("s3:// comes with a later version; only file:///absolute/folder is supported now")
-        raise ValueError("only file:///absolute/folder is supported")
+        if url.startswith(SCHEME):
+            Bucket.parse(url)
+            return url
+        raise ValueError("must be /absolute/folder, file:///absolute/folder or s3://bucket[/prefix]")
+
+    @model_validator(mode="after")
+    def _fit_for_a_fleet(self) -> Settings:
+        if not self.is_fleet:
+            return self
+        if self.secret is None:
+            raise ValueError("FLUXHOUSE_SECRET is required with PostgreSQL: the same for every process")
+        if self.storage_url is None:
+            raise ValueError(
+                "FLUXHOUSE_STORAGE_URL is required with PostgreSQL: s3://bucket, or a folder that every host shares"
+            )
+        return self
 
     @field_validator("public_url")
     @classmethod
@@ -125,11 +140,26 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_folder / 'fluxhouse.db'}"
 
     @property
-    def storage_folder(self) -> Path:
-        """Where image bytes live."""
+    def is_fleet(self) -> bool:
+        """Whether any number of processes on any number of hosts may serve and work: the database is PostgreSQL."""
+        return self.database_url is not None and self.database_url.startswith("postgresql://")
+
+    @property
+    def database_name(self) -> str:
+        """The database as it may be shown: a file's path, or an address without its password."""
+        return _without_password(self.database_address).removeprefix("sqlite:///")
+
+    @property
+    def storage_folder(self) -> Path | None:
+        """The folder where image bytes live; None where they live in a bucket."""
         if self.storage_url is None:
-            return self.data_folder / "files"
-        return Path(unquote(self.storage_url.removeprefix("file://")))
+            return self.files_folder
+        return None if self.storage_url.startswith(SCHEME) else Path(unquote(self.storage_url.removeprefix("file://")))
+
+    @property
+    def files_folder(self) -> Path:
+        """Where image bytes live unless the storage URL says otherwise, and copies of what lies elsewhere."""
+        return self.data_folder / "files"
 
     @property
     def address(self) -> str:
@@ -142,7 +172,7 @@ class Settings(BaseSettings):
     def shown(self) -> dict[str, str]:
         """Every variable by its name and value, secrets hidden."""
         return {
-            variable(name): "" if (value := getattr(self, name)) is None else _spelled(value)
+            variable(name): "" if (value := getattr(self, name)) is None else _without_password(_spelled(value))
             for name in type(self).model_fields
         }
 
@@ -170,8 +200,13 @@ def read_settings(**given: Any) -> Settings:
 
 
 def _complaint(detail: Mapping[str, Any]) -> str:
-    named = str(detail["loc"][0]) if detail["loc"] else "settings"
-    return f"{variable(named)}: {str(detail['msg']).removeprefix('Value error, ')}"
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{variable(str(detail['loc'][0]))}: {message}" if detail["loc"] else message
+
+
+def _without_password(text: str) -> str:
+    """`text`, and where it is an address with a password, the address without it."""
+    return re.sub(r"^(\w+://[^/:@]*):[^/@]*@", r"\1:***@", text)
 
 
 def _spelled(value: object) -> str:

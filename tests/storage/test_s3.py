@@ -120,7 +120,7 @@ async def faults(storage: S3Storage) -> list[str]:
         "put in parts": storage.put("files/a", b"x" * LARGE),
         "get": storage.get("files/a"),
         "delete": storage.delete("files/a"),
-        "size": storage.size("files/a"),
+        "modified": storage.modified("files/a"),
         "path": storage.path("files/a"),
         "keys": keys_of(storage),
     }
@@ -161,7 +161,7 @@ async def test_a_missing_bucket_is_no_missing_file(s3_endpoint: str, tmp_path: P
     for call in (storage.put("a", b"x"), storage.get("a"), storage.delete("a"), keys_of(storage)):
         with pytest.raises(StorageUnavailable, match="bucket does not exist"):
             await call
-    for call in (storage.size("a"), storage.path("a")):  # HEAD is answered without a reason
+    for call in (storage.modified("a"), storage.path("a")):  # HEAD is answered without a reason
         with pytest.raises((StorageUnavailable, UnknownFile)):
             await call
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, text
 
-from fluxhouse.core import accounts, jobs, keys, ledger
+from fluxhouse.core import accounts, jobs, keys, ledger, queue
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.cancel import cancel
 from fluxhouse.core.feed import Feed, StateChanged
@@ -25,6 +26,7 @@ from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import EngineDied
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.local import LocalStorage
+from fluxhouse.worker.procrastination import Procrastination
 from fluxhouse.worker.routing import ANY, Router
 from fluxhouse.worker.worker import Worker, WorkerOptions
 
@@ -75,8 +77,8 @@ class Fragile(TestCard):
 class Stage:
     """Submits, cancels and watches jobs as the door does."""
 
-    def __init__(self, folder: Path, backend: TestCard) -> None:
-        self.database = Database(f"sqlite:///{folder / 'fluxhouse.db'}")
+    def __init__(self, folder: Path, backend: TestCard, url: str) -> None:
+        self.database = Database(url)
         self.database.migrate()
         self.database.start()
         self.storage = LocalStorage(folder / "files")
@@ -91,8 +93,20 @@ class Stage:
 
     def worker(self, **options: float) -> Worker:
         return Worker(
-            self.database, self.router, self.storage, self.feed, self.bell, self.clock, WorkerOptions(**options)
+            self.database,
+            self.router,
+            self.storage,
+            self.feed,
+            self.bell,
+            self.clock,
+            WorkerOptions(**options),
+            source=self.source(options.get("ahead", 1)),
         )
+
+    def source(self, ahead: int) -> Procrastination | None:
+        """As an assembled platform has it."""
+        shared = self.database.shared
+        return None if shared is None else Procrastination(shared.conninfo, self.router.rooms((), ahead))
 
     async def submit(self, prompt: str = "a fox", *, lifetime: timedelta = timedelta(hours=24), **fields) -> Job:
         request = GenerationRequest(**{"model": MODEL, "prompt": prompt, "width": 64, "height": 64, "seed": 1} | fields)
@@ -102,6 +116,19 @@ class Stage:
         submitted = await self.database.write(lambda c: submit(c, submission, self.clock.now()))
         self.bell.ring()
         return submitted.job
+
+    async def take(self) -> list[Job]:
+        """Claim the next job and do nothing about it; on PostgreSQL by the function that Procrastinate calls."""
+        return await self.database.write(self._take)
+
+    def _take(self, connection: Connection) -> list[Job]:
+        if self.database.shared is None:
+            return queue.claim(connection, 1, self.clock.now())
+        entry = connection.execute(text("SELECT * FROM procrastinate_fetch_job_v2(NULL, NULL)")).one()
+        if entry.id is None:
+            return []
+        connection.execute(text("DELETE FROM procrastinate_jobs WHERE id = :id"), {"id": entry.id})
+        return [queue.start(connection, entry.args["job_id"], entry.args["tag"], self.clock.now())]
 
     async def job(self, job: Job) -> Job:
         return await self.database.read(lambda c: jobs.get(c, job.id))
@@ -125,13 +152,21 @@ class Stage:
         return await self.database.read(lambda c: ledger.balance(c, self.caller.account.id))
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def stage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Where a stage's database is, of each kind in turn."""
+    if request.param == "postgres":
+        return request.getfixturevalue("new_postgres")
+    return lambda: f"sqlite:///{tmp_path / 'fluxhouse.db'}"
+
+
 @pytest.fixture
-async def stage_with(tmp_path: Path) -> AsyncIterator[Callable[[TestCard], Stage]]:
+async def stage_with(tmp_path: Path, stage_url: Callable[[], str]) -> AsyncIterator[Callable[[TestCard], Stage]]:
     """Builds a stage around a backend; at the end, all credits must add up."""
     stages: list[Stage] = []
 
     def build(backend: TestCard) -> Stage:
-        stages.append(Stage(tmp_path, backend))
+        stages.append(Stage(tmp_path, backend, stage_url()))
         return stages[-1]
 
     yield build

@@ -43,16 +43,21 @@ async def test_jobs_nobody_started_in_time_fail_free(stage, sweeper):
     assert (await stage.balance()).held_micro == MICRO
 
 
-async def test_a_job_that_was_started_in_time_is_not_expired(stage, sweeper):
-    """A job whose worker died after a start in time waits on, whatever its expiry."""
+async def test_a_job_that_was_started_in_time_has_an_hour_more(stage, sweeper):
+    """A job whose worker died after a start in time waits on past its expiry, but not for ever."""
     job = await stage.submit(lifetime=timedelta(hours=1))
-    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
-    stage.clock.pass_by(hours=2)
+    await stage.take()
+    stage.clock.pass_by(hours=1, minutes=30)
     await sweeper.sweep()
     row = await stage.job(job)
     assert row.state is JobState.QUEUED
     assert row.attempt == 1
     assert row.output_removed_at is None
+    stage.clock.pass_by(minutes=30)
+    await sweeper.sweep()
+    row = await stage.job(job)
+    assert (row.state, row.error.code) == (JobState.FAILED, "expired")
+    assert (await stage.balance()).held_micro == 0
 
 
 async def test_outdated_outputs_are_removed_and_the_row_stays(stage, sweeper, working):
@@ -76,9 +81,9 @@ async def test_outdated_outputs_are_removed_and_the_row_stays(stage, sweeper, wo
 async def test_a_silent_workers_jobs_wait_again(stage, sweeper):
     """A running job without a heartbeat for a minute is put back, one with is not."""
     silent, alive = await stage.submit(), await stage.submit()
-    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    await stage.take()
     stage.clock.pass_by(seconds=50)
-    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    await stage.take()
     stage.clock.pass_by(seconds=20)
     await sweeper.sweep()
     assert (await stage.job(silent)).state is JobState.QUEUED
@@ -113,18 +118,28 @@ async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):
     assert await kept(stage) == ["inputs/owned.png", "inputs/young.png"]
 
 
+FULL_DISK = (
+    "CREATE TRIGGER no_room BEFORE UPDATE OF state ON jobs WHEN NEW.state = 'succeeded' "
+    "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+)
+FULL_POSTGRES = (
+    "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'the disk is full'; END $$",
+    "CREATE TRIGGER no_room BEFORE UPDATE OF state ON jobs FOR EACH ROW WHEN (NEW.state = 'succeeded') "
+    "EXECUTE FUNCTION no_room()",
+)
+
+
 async def test_an_end_that_could_not_be_written_is_not_lost(stage, sweeper, working):
     """Where the database refuses to settle a job, the worker goes on, and the sweep has the job made again."""
     await working(stage)
-    await write_text(stage, "CREATE TRIGGER full BEFORE UPDATE OF state ON jobs WHEN NEW.state = 'succeeded' "
-                            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")  # fmt: skip
+    await write_text(stage, *(FULL_DISK if stage.database.shared is None else FULL_POSTGRES))
     job = await stage.submit()
     with capture_logs() as logs:
         async with asyncio.timeout(10):
             while not any(entry["event"] == "settle_failed" for entry in logs):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert (await stage.job(job)).state is JobState.RUNNING
-    await write_text(stage, "DROP TRIGGER full")
+    await write_text(stage, "DROP TRIGGER no_room" + ("" if stage.database.shared is None else " ON jobs"))
     assert (await stage.ended(await stage.submit())).state is JobState.SUCCEEDED
     stage.clock.pass_by(seconds=61)
     await sweeper.sweep()
@@ -134,5 +149,6 @@ async def test_an_end_that_could_not_be_written_is_not_lost(stage, sweeper, work
     assert row.captured_micro == MICRO
 
 
-async def write_text(stage, statement):
-    await stage.database.write(lambda c: c.execute(text(statement)))
+async def write_text(stage, *statements):
+    for statement in statements:
+        await stage.database.write(lambda c, words=statement: c.execute(text(words)))

@@ -85,7 +85,7 @@ async def test_a_cancel_between_claim_and_start_is_seen(stage_with, working):
     stage = stage_with(TestCard())
     worker = stage.worker()
     job = await stage.submit()
-    (claimed,) = await stage.database.write(lambda c: worker._take(c, [(1, ["flux-dev"])]))
+    (claimed,) = await stage.take()
     await stage.cancel(claimed)
     await worker._work(claimed)
     row = await stage.job(job)
@@ -232,11 +232,12 @@ async def test_inputs_reach_the_backend_as_paths(stage_with, working):
     assert first != second
 
 
+@pytest.mark.parametrize("stage_url", ["sqlite"], indirect=True)  # in a fleet the sweep sees to it
 async def test_what_a_dead_worker_left_is_run_again(stage_with, working):
     """A job left running by a process that was killed is made after the next start, and charged once."""
     stage = stage_with(TestCard())
     job = await stage.submit()
-    await stage.database.write(lambda c: stage.worker()._take(c, [(1, ["flux-dev"])]))
+    await stage.take()
     assert (await stage.job(job)).state is JobState.RUNNING
     await working(stage)
     row = await stage.ended(job)

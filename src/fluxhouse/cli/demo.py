@@ -21,10 +21,13 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 def demo_key(connection: Connection, settings: Settings, now: datetime, *, allowed: bool) -> str | None:
-    """The demo key's text where it is in force, made where the database has no account at all; None without one.
+    """The demo key's text where it is in force, made where the database has no account at all; None without one,
+    and in a fleet.
 
     Raises `Refusal` for a server that would be reached from elsewhere with it, unless that is `allowed`.
     """
+    if settings.is_fleet:
+        return None  # a fleet's accounts are its operator's to open
     path = settings.data_folder / "demo-key"
     text = _in_force(connection, settings, path, now)
     first = text is None and not accounts.everyone(connection)

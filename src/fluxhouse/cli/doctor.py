@@ -118,8 +118,8 @@ def _secret(settings: Settings) -> Finding:
 
 
 def _database(settings: Settings) -> Finding:
-    path = Path(settings.database_address.removeprefix("sqlite:///"))
-    if not path.exists():
+    path = settings.database_name
+    if not settings.is_fleet and not Path(path).exists():
         return Finding("database", f"{path}, made at the first start")
     database = Database(settings.database_address)
     try:
@@ -133,6 +133,8 @@ def _database(settings: Settings) -> Finding:
 
 
 def _lock(settings: Settings) -> Finding:
+    if settings.is_fleet:
+        return Finding("lock", "none is needed: any number of processes may serve and work on PostgreSQL")
     holder = FolderLock(settings.data_folder / "lock").holder()
     if holder is None:
         return Finding("lock", "free: nobody serves this data folder")

@@ -32,7 +32,7 @@ def opened(folder: Path | None, *, new: bool = False) -> Iterator[tuple[Settings
     """
     settings = read_settings(data=folder)
     path = Path(settings.database_address.removeprefix("sqlite:///"))
-    if not new and not path.exists():
+    if not new and not settings.is_fleet and not path.exists():
         raise Refusal(f"there is no database at {path}: start `fluxhouse serve` first, or name another --data")
     make_data_folder(settings)
     database = Database(settings.database_address)

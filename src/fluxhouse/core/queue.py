@@ -79,6 +79,13 @@ def remove(connection: Connection, job_id: str) -> None:
         shares.end_period(connection)
 
 
+def hand_back(connection: Connection, job_id: str, now: datetime) -> None:
+    """Let a job wait again whose entry was fetched and not taken up."""
+    row = connection.execute(_AS_SEEN, {"claimed": job_id}).one_or_none()
+    if row is not None and row.state == JobState.QUEUED:
+        put_back(connection, from_row(row), now)
+
+
 def put_back(connection: Connection, job: Job, now: datetime) -> None:
     """Let a claimed job wait again, before all newer ones: its turn had come."""
     _driver(connection).put_back(connection, job, shares.present(connection), now)

@@ -61,11 +61,14 @@ class Postgres:
         return self._url.set(drivername="postgresql").render_as_string(hide_password=False)
 
     def migrate(self) -> None:
+        _patiently(self._migrate, upgrade)
+
+    def _migrate(self, change: Callable[[Connection], None]) -> None:
         with self._own.begin() as connection:
             # Tables may be large: what changes them waits as long as it must.
             connection.execute(text("SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:name)"), {"name": _MIGRATING})
-            upgrade(connection)
+            change(connection)
 
     def start(self) -> None:
         self._writers = ThreadPoolExecutor(WRITERS, thread_name_prefix="database-writer")

@@ -57,6 +57,7 @@ _STATUSES: Mapping[type[PlatformError], int] = {
     errors.ModelUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.DatabaseUnavailable: 503,
+    errors.DatabaseUnavailable: 503,
 }
 
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
@@ -46,13 +47,13 @@ class LocalStorage:
         """Forget `key`; a key that is not there is no error."""
         await asyncio.to_thread(self._delete, checked_key(key))
 
-    async def size(self, key: str) -> int:
-        """The bytes under `key`, counted; raises UnknownFile."""
-        return await asyncio.to_thread(self._size, checked_key(key))
+    async def modified(self, key: str) -> datetime:
+        """When the bytes under `key` were written; raises UnknownFile."""
+        return await asyncio.to_thread(self._modified, checked_key(key))
 
     async def path(self, key: str) -> Path:
         """The file itself, to be read only; raises UnknownFile."""
-        await self.size(key)
+        await self.modified(key)
         return self._root / key
 
     async def keys(self, prefix: str = "") -> AsyncIterator[str]:
@@ -128,7 +129,7 @@ class LocalStorage:
             except _ABSENT:
                 raise UnknownFile from None
 
-    def _size(self, key: str) -> int:
+    def _modified(self, key: str) -> datetime:
         with _typed_errors():
             try:
                 status = (self._root / key).stat()
@@ -136,7 +137,7 @@ class LocalStorage:
                 raise UnknownFile from None
         if not stat.S_ISREG(status.st_mode):
             raise UnknownFile
-        return status.st_size
+        return datetime.fromtimestamp(status.st_mtime, UTC)
 
     def _delete(self, key: str) -> None:
         path = self._root / key

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -101,9 +101,9 @@ class S3Storage:
         await self._repeated(remove)
         await asyncio.to_thread(self._copies.forget, self._copied(key))
 
-    async def size(self, key: str) -> int:
-        """The bytes under `key`, counted; raises UnknownFile."""
-        return (await self._head(key))["size"]
+    async def modified(self, key: str) -> datetime:
+        """When the store got the bytes under `key`; raises UnknownFile."""
+        return (await self._head(key))["last_modified"]
 
     async def path(self, key: str) -> Path:
         """A copy on this machine, to be read only and within a quarter of an hour; raises UnknownFile.

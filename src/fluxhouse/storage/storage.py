@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -34,8 +35,8 @@ class Listing(Protocol):
     def keys(self, prefix: str = "") -> AsyncIterator[str]:
         """Every key that starts with `prefix`, in no promised order."""
 
-    async def size(self, key: str) -> int:
-        """The bytes under `key`, counted; raises UnknownFile."""
+    async def modified(self, key: str) -> datetime:
+        """When the bytes under `key` were put there; raises UnknownFile."""
 
     async def path(self, key: str) -> Path:
         """A local file with the bytes under `key`, to be read only; raises UnknownFile."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, cast
+from typing import cast
 
 from fluxhouse.core import jobs
 from fluxhouse.core.feed import Feed, Hint, ImageReady, StateChanged
@@ -15,17 +15,13 @@ from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Backend, Finished, Preview, Progress, StepDone
 from fluxhouse.generation.image import DeliveredImage, MadeImage
-from fluxhouse.storage.storage import Listing, Storage
+from fluxhouse.storage.opening import Store
+from fluxhouse.storage.outputs import key_of
 from fluxhouse.tracing.spans import span
 from fluxhouse.worker.gate import Gate
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 _STEP_HINT_SECONDS = 0.25
 _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
-
-
-class Store(Storage, Listing, Protocol):
-    """Keeps bytes, and says where the backend can read them."""
 
 
 @dataclass(slots=True)
@@ -102,7 +98,7 @@ class Attempt:
             self._bench.feed.publish(self.job.id, step)
 
     async def _deliver(self, image: MadeImage) -> None:
-        key = f"outputs/{self.job.id}/{image.index}.{_EXTENSIONS[image.content_type]}"
+        key = key_of(self.job.id, image.index, image.content_type)
         with span("store", self.job.id, image=image.index, bytes=len(image.content)):
             await self._bench.storage.put(key, image.content)
         self.images.append(

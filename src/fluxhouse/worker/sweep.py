@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
 
-from fluxhouse.core import files, idempotency, jobs, settle
+from fluxhouse.core import files, idempotency, jobs, queue, settle
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.files import File
@@ -18,7 +19,8 @@ from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
-from fluxhouse.worker.attempt import Store
+from fluxhouse.storage.opening import Store
+from fluxhouse.storage.outputs import remove_all
 
 log = structlog.get_logger()
 
@@ -68,7 +70,12 @@ class Sweeper:
             await asyncio.sleep(self._options.period_seconds)
 
     async def sweep(self) -> None:
-        """Everything that is due now, batch by batch."""
+        """Everything that is due now, batch by batch; nothing where another process of the fleet is at it."""
+        async with self._database.alone("sweep") as alone:
+            if alone:
+                await self._sweep()
+
+    async def _sweep(self) -> None:
         await self._recover()
         while await self._expire() == self._options.batch:
             pass
@@ -84,26 +91,27 @@ class Sweeper:
     async def _recover(self) -> None:
         now = self._clock.now()
         stale_before = now - self._options.stale_after
-        recovered = await self._database.write(lambda c: settle.recover(c, now, stale_before))
+        stale = await self._database.read(lambda c: jobs.running(c, stale_before))
+        recovered = await self._each(stale, lambda c, job: settle.worker_died(c, job, now))
         self._tell("job_recovered", recovered)
         if recovered:
             self._bell.ring()
+        if mended := await self._database.write(lambda c: queue.mend(c, now)):
+            log.info("entries_mended", jobs=mended)
 
     async def _expire(self) -> int:
         now = self._clock.now()
         overdue = await self._database.read(lambda c: jobs.overdue(c, now, self._options.batch))
         if overdue:
-            ended = await self._database.write(lambda c: [settle.expire(c, job, now) for job in overdue])
-            self._tell("job_expired", [job for job in ended if job is not None])
+            self._tell("job_expired", await self._each(overdue, lambda c, job: settle.expire(c, job, now)))
         return len(overdue)
 
     async def _remove_outputs(self) -> int:
         now = self._clock.now()
         due = await self._database.read(lambda c: jobs.outdated(c, now, self._options.batch))
         for job in due:
-            # By folder, since an attempt that did not end well may have left images that no row lists.
-            keys = [key async for key in self._storage.keys(f"outputs/{job.id}/")]
-            for key in (*keys, *(key for key in job.request.inputs if key.startswith(INPUTS))):
+            await remove_all(self._storage, job.id)
+            for key in job.request.inputs:
                 await self._storage.delete(key)
         if due:
             await self._database.write(lambda c: _note_removed(c, due, now))
@@ -135,21 +143,28 @@ class Sweeper:
 
     async def _kept_since(self, key: str) -> datetime:
         try:
-            path = await self._storage.path(key)
-            status = await asyncio.to_thread(path.stat)
-        except (UnknownFile, FileNotFoundError):
+            return await self._storage.modified(key)
+        except UnknownFile:
             return self._clock.now()
-        return datetime.fromtimestamp(status.st_mtime, UTC)
 
     async def _wanted_inputs(self) -> set[str]:
         """Keys that a job which has not ended will read."""
         unfinished = await self._database.read(jobs.open_jobs)
         return {key for job in unfinished for key in job.request.inputs}
 
+    async def _each(self, due: Sequence[Job], verb: Callable[[Connection, Job], Job | None]) -> list[Job]:
+        """The jobs that the verb changed, each in a transaction of its own: no two accounts wait for each other."""
+        changed = await asyncio.gather(*(self._database.write(partial(_one, verb, job)) for job in due))
+        return [job for job in changed if job is not None]
+
     def _tell(self, event: str, changed: Sequence[Job]) -> None:
         for job in changed:
             log.info(event, job_id=job.id, attempt=job.attempt)
             self._feed.publish(job.id, StateChanged())
+
+
+def _one(verb: Callable[[Connection, Job], Job | None], job: Job, connection: Connection) -> Job | None:
+    return verb(connection, job)
 
 
 def _note_removed(connection: Connection, removed: Sequence[Job], now: datetime) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import structlog
 from sqlalchemy import Connection
@@ -19,9 +19,17 @@ from fluxhouse.core.settle import Outcome
 from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Backend
 from fluxhouse.generation.clock import Clock
-from fluxhouse.generation.errors import EngineDied, GenerationFailed, PlatformError, RequestRejected
+from fluxhouse.generation.errors import (
+    DatabaseUnavailable,
+    EngineDied,
+    GenerationFailed,
+    PlatformError,
+    RequestRejected,
+)
+from fluxhouse.storage.opening import Store
+from fluxhouse.storage.outputs import remove_all
 from fluxhouse.tracing.spans import now_ns, record, span
-from fluxhouse.worker.attempt import Attempt, Bench, Store
+from fluxhouse.worker.attempt import Attempt, Bench
 from fluxhouse.worker.gate import Gate
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
@@ -30,15 +38,27 @@ log = structlog.get_logger()
 
 End = Callable[[Connection, Job], Job | None]
 
+_PAUSE_SECONDS = 0.5
+
+
+class Source(Protocol):
+    """Where entries come from that others may fetch as well: hands each one, job and tag, to a worker."""
+
+    async def run(self, take_up: Callable[[str, int], Awaitable[None]]) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """`ahead` is how many jobs a backend gets beyond its slots, so that it never waits for the database."""
+    """`ahead` is how many jobs a backend gets beyond its slots, so that it never waits for the database.
+
+    `patience_seconds` is how long an end is kept that the database does not take.
+    """
 
     ahead: int = 1
     heartbeat_seconds: float = 5.0
     idle_seconds: float = 5.0
     grace_seconds: float = 10.0
+    patience_seconds: float = 300.0
 
 
 class Worker:
@@ -54,6 +74,7 @@ class Worker:
         clock: Clock,
         options: WorkerOptions | None = None,
         meter: WorkMeter | None = None,
+        source: Source | None = None,
     ) -> None:
         self._database = database
         self._router = router
@@ -67,24 +88,47 @@ class Worker:
         self._held: dict[asyncio.Task[None], Job] = {}
         self._stopping = False
         self._claiming = asyncio.Lock()
+        self._source = source
 
     async def recover(self) -> None:
-        """Let every job wait again that a worker before this one left running; nobody else may be at work."""
+        """Let every job wait again that a worker before this one left running, where nobody else can be at work."""
+        if self._source is not None:
+            return
         for job in await self._database.write(lambda c: settle.recover(c, self._clock.now())):
             log.info("job_recovered", job_id=job.id, attempt=job.attempt, state=job.state)
             self._feed.publish(job.id, StateChanged())
 
     async def run(self) -> None:
         """Work until `stop` is called; cancelling it drops what is held without a word."""
-        beating = asyncio.create_task(self._beat())
+        standing = [asyncio.create_task(self._beat())]
+        if self._source is not None:
+            standing.append(asyncio.create_task(self._source.run(self.take_up)))
         try:
             while not self._stopping:
-                if not await self._claim():
+                if self._source is not None or not await self._claim():
                     await self._bell.wait(self._options.idle_seconds)
         finally:
-            beating.cancel()
-            with suppress(asyncio.CancelledError):
-                await beating
+            for task in standing:
+                task.cancel()
+            await asyncio.gather(*standing, return_exceptions=True)
+
+    async def take_up(self, job_id: str, tag: int) -> None:
+        """Claim the job of a fetched entry, make and settle it; the caller sees to it that there is room."""
+        async with self._claiming:
+            if self._stopping:
+                return await self._database.write(lambda c: queue.hand_back(c, job_id, self._clock.now()))
+            started = now_ns()
+            try:
+                job = await self._database.write(lambda c: queue.start(c, job_id, tag, self._clock.now()))
+            except DatabaseUnavailable:
+                # Claimed or not: where it was, nobody keeps it alive; where not, it has no entry. The sweep mends both.
+                log.warning("claim_failed", job_id=job_id)
+                return None
+            if job is None:
+                return None
+            task = self._begin(job, started)
+        await asyncio.wait([task])
+        return None
 
     async def stop(self) -> None:
         """Claim no more, give what runs its grace, and put back into the queue what has not ended by then."""
@@ -114,19 +158,20 @@ class Worker:
                 log.exception("claim_failed")
                 return False
             for job in claimed:
-                self._meter.claimed(job)
-                record("claim", job.id, started, attempt=job.attempt)
-                self._start(job)
+                self._begin(job, started)
         return bool(claimed)
 
     def _take(self, connection: Connection, wanted: list[tuple[int, list[str]]]) -> list[Job]:
         now = self._clock.now()
         return [job for room, models in wanted for job in queue.claim(connection, room, now, models)]
 
-    def _start(self, job: Job) -> None:
+    def _begin(self, job: Job, claiming_since: int) -> asyncio.Task[None]:
+        self._meter.claimed(job)
+        record("claim", job.id, claiming_since, attempt=job.attempt)
         task = asyncio.create_task(self._work(job), name=f"job {job.id}")
         self._held[task] = job
         task.add_done_callback(self._let_go)
+        return task
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
         del self._held[task]
@@ -143,7 +188,7 @@ class Worker:
             try:
                 end = await self._end_of(attempt)
             except asyncio.CancelledError:
-                await self._settle(job, lambda c, row: settle.worker_died(c, row, self._clock.now()))
+                await self._settle(job, lambda c, row: settle.hand_back(c, row, self._clock.now()))
                 raise
             await self._settle(job, end)
 
@@ -164,7 +209,7 @@ class Worker:
             failure = _failure(error)
             log.warning("job_failing", code=failure.code, exc_info=None if isinstance(error, PlatformError) else error)
             return lambda c, row: settle.fail(c, row, failure, clock.now())
-        outcome = Outcome(tuple(attempt.images), attempt.seconds)
+        outcome = Outcome(tuple(attempt.images), attempt.seconds, self._router.backend_for(job.request.model).name)
         verb = settle.succeed if complete else settle.cancelled
         return lambda c, row: verb(c, row, outcome, clock.now())
 
@@ -172,14 +217,30 @@ class Worker:
         # The job as it was claimed: its attempt and state are the fence. One that waits again, or whose later attempt
         # runs elsewhere, is not ours to end.
         with span("settle", job.id, attempt=job.attempt):
-            ended = await self._database.write(lambda c: end(c, job))
+            ended = await self._write_surely(lambda c: end(c, job))
         self._meter.settled(job, ended)
         self._feed.forget(job.id)
         self._feed.publish(job.id, StateChanged())
+        if ended is not None and ended.state.terminal and not ended.images:
+            # Nothing is charged, so nothing is given away: the stream may have named images already.
+            await remove_all(self._storage, job.id)
         if ended is None:
             log.info("job_superseded", attempt=job.attempt)
         else:
             log.info("job_settled", state=ended.state, attempt=ended.attempt, images=len(ended.images))
+
+    async def _write_surely(self, end: Callable[[Connection], Job | None]) -> Job | None:
+        """Write an end through a restart of the database: the fence makes one that was written twice count once."""
+        patience = self._options.patience_seconds
+        while True:
+            try:
+                return await self._database.write(end)
+            except DatabaseUnavailable:
+                log.warning("settle_delayed")
+                patience -= _PAUSE_SECONDS
+                if patience <= 0:
+                    raise
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _beat(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from fluxhouse.dialects.wire import BodyTooLarge
 from fluxhouse.generation.errors import (
     AccountSuspended,
     Conflict,
+    DatabaseUnavailable,
     Gone,
     IdempotencyMismatch,
     InsufficientCredits,
@@ -59,6 +60,7 @@ ERRORS: Mapping[type[PlatformError], tuple[int, str]] = {
     IdempotencyMismatch: (422, "Idempotency key was used with another request"),
     ModelUnavailable: (503, "Model temporarily unavailable"),
     StorageUnavailable: (503, "Storage temporarily unavailable"),
+    DatabaseUnavailable: (503, "Service temporarily unavailable"),
 }
 _NO_BALANCE = "Your wallet does not have enough balance."
 
