@@ -140,7 +140,9 @@ class Parameter:
             self._refuse(f"must have at most {self.max_length:,} characters")
         if self.pattern is not None and not re.search(_python_pattern(self.pattern), value):
             self._refuse(self.pattern_says or f"must match {self.pattern}")
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        try:
+            value.encode()  # not character by character: a value may be a picture of millions
+        except UnicodeEncodeError:
             self._refuse("must be valid Unicode, without lone surrogates")
         return value
 
