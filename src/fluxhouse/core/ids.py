@@ -1,8 +1,8 @@
-"""Names nobody can guess: 128 random bits as 32 hexadecimal characters."""
+"""Names nobody can guess: random UUIDs (RFC 9562, version 4) as 32 hexadecimal characters."""
 
-import secrets
+import uuid
 
 
 def new_id() -> str:
-    """A fresh id; each dialect spells it in its own way."""
-    return secrets.token_hex(16)
+    """A fresh id of 122 random bits; each dialect spells it in its own way."""
+    return uuid.uuid4().hex
