@@ -22,3 +22,4 @@ def test_a_reader_goes_on_where_it_was(house, ada):
     assert seen[-1].at == later
     assert house.see(events.since, job.id, 3) == seen[3:]
     assert house.see(events.since, job.id, 5) == house.see(events.since, "nobody") == []
+    assert house.see(events.newest, job.id) == seen[-1]

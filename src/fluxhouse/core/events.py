@@ -64,3 +64,10 @@ def since(connection: Connection, job_id: str, number: int = 0) -> list[JobEvent
         JobEvent(row.job_id, row.number, JobState(row.state), row.attempt, row.at)
         for row in connection.execute(later.order_by(job_events.c.number))
     ]
+
+
+def newest(connection: Connection, job_id: str) -> JobEvent:
+    """The last event of a job so far; every job has one from its submit on."""
+    last = select(job_events).where(job_events.c.job_id == job_id).order_by(job_events.c.number.desc()).limit(1)
+    row = connection.execute(last).one()
+    return JobEvent(row.job_id, row.number, JobState(row.state), row.attempt, row.at)

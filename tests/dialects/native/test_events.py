@@ -51,13 +51,31 @@ async def test_steps_are_told_at_most_four_times_a_second(build):
 
 
 async def test_a_stream_resumes_after_the_event_last_seen(house):
-    """With `Last-Event-ID` only what came later is told; one who saw all is told the end again."""
+    """With `Last-Event-ID` only what came later is told; an id that makes no sense tells all."""
     job_id = (await house.done())["jobId"]
-    for seen, told in (("0", ["1", "2", "3"]), ("2", ["3"]), ("3", ["3"]), ("junk", ["1", "2", "3"])):
+    for seen, told in (("0", ["1", "2", "3"]), ("2", ["3"]), ("junk", ["1", "2", "3"])):
         answer = await house.client.get(f"/api/v1/jobs/{job_id}/events", headers={"Last-Event-ID": seen})
         events = parsed(answer.text)
         assert [number for _, number, _ in events] == told
         assert events[-1][2]["status"] == "completed"
+
+
+async def test_a_client_that_saw_the_end_is_told_to_come_no_more(house):
+    """At or past the last event of an ended job the answer is 204, on which browsers stop to reconnect."""
+    job_id = (await house.done())["jobId"]
+    for seen in ("3", "4", "999999999999999999"):
+        answer = await house.client.get(f"/api/v1/jobs/{job_id}/events", headers={"Last-Event-ID": seen})
+        assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_an_invented_event_id_hides_nothing_to_come(idle_house):
+    """An id past the last event counts as the last: what happens later is told under its own number."""
+    job_id = (await idle_house.run()).json()["jobId"]
+    url, headers = f"/api/v1/jobs/{job_id}/events", {"Last-Event-ID": "999"}
+    following = asyncio.create_task(idle_house.client.get(url, headers=headers))
+    await asyncio.sleep(0.1)
+    await idle_house.client.delete(f"/api/v1/jobs/{job_id}")
+    assert [number for _, number, _ in parsed((await asyncio.wait_for(following, 2)).text)] == ["2"]
 
 
 async def test_a_cancelled_job_ends_its_stream(idle_house):

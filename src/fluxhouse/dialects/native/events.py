@@ -34,16 +34,22 @@ class Events:
         self._door = door
 
     async def stream(self, request: Request) -> Response:
-        """The events after `Last-Event-ID`, until the job has ended."""
+        """The events after `Last-Event-ID`, until the job has ended; 204 for a client that has seen the end."""
         text = request.path_params["job"]
-        job = await self._door.ask(
+        job, newest = await self._door.ask(
             bearer(request),
             Scope.READ,
-            lambda connection, caller: jobs.owned(connection, bodies.job_id_of(text), caller.account.id),
+            lambda connection, caller: (
+                (job := jobs.owned(connection, bodies.job_id_of(text), caller.account.id)),
+                events.newest(connection, job.id),
+            ),
         )
         last = request.headers.get("last-event-id", "")
-        seen = int(last) if last.isascii() and last.isdigit() and len(last) < 19 else 0
+        # An id that was never given out means no more than the last one that was.
+        seen = min(int(last), newest.number) if last.isascii() and last.isdigit() and len(last) < 19 else 0
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        if newest.state.terminal and seen == newest.number:
+            return Response(status_code=204, headers=headers)  # tells an EventSource to come no more
         if request.method == "HEAD":
             return Response(b"", 200, headers, "text/event-stream")
         return StreamingResponse(Follower(self._door, job, seen).told(), 200, headers, "text/event-stream")
@@ -83,7 +89,6 @@ class Follower:
         )
 
     def _final(self, new: list[JobEvent], job: Job) -> str:
-        """The end, told also to one who comes back after it."""
         number = max((event.number for event in new), default=self._seen)
         return _event("status", bodies.job_body(self._door, job), number)
 

@@ -198,7 +198,11 @@ def _job_paths() -> Schema:
                 "stream-job",
                 "jobs",
                 "Follow a job as server-sent events: status, step, preview, image; the last is status",
-                {"200": stream | {"headers": success("", "Job")["headers"]}, **failures(*_KEYED, 404)},
+                {
+                    "200": stream | {"headers": success("", "Job")["headers"]},
+                    "204": {"description": "It has ended and `Last-Event-ID` is its last event: come no more."},
+                    **failures(*_KEYED, 404),
+                },
                 parameters=[job_id, last_event],
             )
         },
