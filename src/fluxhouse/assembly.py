@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -45,7 +45,7 @@ from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.worker.deliver import Deliverer, Renderer
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import ANY, Router
-from fluxhouse.worker.sweep import Sweeper
+from fluxhouse.worker.sweep import FLEET, Sweeper
 from fluxhouse.worker.worker import Source, Worker, WorkerOptions
 
 log = structlog.get_logger()
@@ -219,7 +219,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         Worker(database, router, storage, feed, bell, clock, meter=meter, source=_source(database, router))
         if works
         else None,
-        Sweeper(database, storage, feed, bell, clock),
+        Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None),
         Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock, meter=meter),
         fetcher,
         made.engines if works else (),
@@ -258,13 +258,21 @@ def make_backends(settings: Settings, catalog: Catalog) -> Made:
         raise SettingsRefused(f"FLUXHOUSE_MODELS: there is no model {unknown[0]!r}; there are {', '.join(ids)}")
     sources = settings.models or {ANY: str(builtin_folder(settings))}
     chosen = {model: source for model in ids if (source := sources.get(model) or sources.get(ANY))}
-    weights = {model: _weights(Path(folder), settings) for model, folder in chosen.items() if folder != TESTCARD}
-    card = TestCard()
-    cards = _handed_in({model: card for model, source in chosen.items() if source == TESTCARD}, catalog)
+    cards = _cards(set(chosen.values()))
+    weights = {model: _weights(Path(folder), settings) for model, folder in chosen.items() if folder not in cards}
+    painted = _handed_in({model: cards[source] for model, source in chosen.items() if source in cards}, catalog)
     engines = [engine for name in (builtin.NAME, _REAL) if (engine := _engine(name, weights, settings)) is not None]
     serving = {model: facts for engine in engines for model, facts in engine.serving.items()}
     by_model: dict[str, Backend] = {model: engine for engine in engines for model in engine.serving}
-    return Made(by_model | dict(cards.backends), serving | dict(cards.serving), engines)
+    return Made(by_model | dict(painted.backends), serving | dict(painted.serving), engines)
+
+
+def _cards(sources: Iterable[str]) -> Mapping[str, TestCard]:
+    """Those that `testcard` or `testcard:SECONDS` names, which is how long a step shall take."""
+    try:
+        return {source: TestCard.named(source) for source in sources if source.partition(":")[0] == TESTCARD}
+    except ValueError:
+        raise SettingsRefused("FLUXHOUSE_MODELS: testcard:SECONDS takes the seconds of one step") from None
 
 
 def read_secret(settings: Settings) -> bytes:

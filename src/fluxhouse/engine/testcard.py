@@ -31,6 +31,11 @@ class TestCard:
         self.guidance = guidance
         self._step_seconds = step_seconds
 
+    @classmethod
+    def named(cls, source: str) -> TestCard:
+        """`testcard`, or `testcard:0.1` for one whose steps take a tenth of a second; raises ValueError."""
+        return cls(step_seconds=float(source.partition(":")[2] or 0))
+
     async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
         """As the protocol has it."""
         started = time.monotonic()

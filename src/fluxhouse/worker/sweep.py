@@ -38,6 +38,10 @@ class SweepOptions:
     orphan_period: timedelta = timedelta(hours=1)
 
 
+# A job's worker may be on any host, so a restart mends nothing: the sweep must, and soon.
+FLEET = SweepOptions(period_seconds=5.0, stale_after=timedelta(seconds=30))
+
+
 class Sweeper:
     """Sweeps every `period_seconds` until it is cancelled."""
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import random
+import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 from PIL import Image
@@ -21,8 +22,8 @@ from fluxhouse.cli.bench.subject import Subject
 
 ACCOUNT = "crash-campaign"
 CREDITS = 1_000_000
+_UNAVAILABLE = 503  # the database or the store is out of reach for a moment
 SETTLED = frozenset({"completed", "failed", "cancelled"})
-VICTIMS = ("server", "engine", "server and engine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,34 +50,56 @@ class Findings:
     violations: list[str] = field(default_factory=list)
 
 
+class Target(Protocol):
+    """What can be hit: where callers find it, whom to kill, and the operator's commands."""
+
+    @property
+    def victims(self) -> Sequence[str]: ...
+
+    @property
+    def urls(self) -> list[str]: ...
+
+    def strike(self, victim: str) -> None: ...
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]: ...
+
+    def open_account(self, name: str, credits: int, rate: int) -> str: ...
+
+
 def run(campaign: Campaign, folder: Path) -> Iterator[Findings]:
-    """Run the campaign on an empty data folder, yielding the findings so far after each round."""
-    chance = random.Random(campaign.seed)
+    """Run the campaign against one server on an empty data folder, yielding the findings so far after each round."""
     subject = Subject(folder)
     subject.start()
-    subject.wait_until("/readyz")
-    client = _Client(subject.url, subject.open_account(ACCOUNT, CREDITS, rate=1_000_000))
+    try:
+        subject.wait_until("/readyz")
+        yield from against(subject, campaign)
+    finally:
+        subject.close()
+
+
+def against(target: Target, campaign: Campaign) -> Iterator[Findings]:
+    """Run the campaign against something that runs, yielding the findings so far after each round."""
+    chance = random.Random(campaign.seed)
+    client = _Client(target.urls, target.open_account(ACCOUNT, CREDITS, rate=1_000_000))
     findings = Findings()
     try:
         for number in range(campaign.rounds):
-            _round(campaign, number, subject, client, chance, findings)
+            _round(campaign, number, target, client, chance, findings)
             yield findings
     finally:
         client.close()
-        with suppress(ProcessLookupError):
-            subject.kill()
 
 
 def _round(
-    campaign: Campaign, number: int, subject: Subject, client: _Client, chance: random.Random, findings: Findings
+    campaign: Campaign, number: int, target: Target, client: _Client, chance: random.Random, findings: Findings
 ) -> None:
     started = time.monotonic()
-    victim, delay_seconds = chance.choice(VICTIMS), chance.uniform(0.0, 3.0)
+    victim, delay_seconds = chance.choice(target.victims), chance.uniform(0.0, 3.0)
     orders = [_order(number, index, chance) for index in range(campaign.jobs)]
     with ThreadPoolExecutor(8) as pool:
         submits = [pool.submit(client.submit, order, started + campaign.round_seconds) for order in orders]
         time.sleep(delay_seconds)
-        _strike(subject, victim)
+        target.strike(victim)
         findings.kills[victim] += 1
         accepted = [submit.result() for submit in submits]
         for one, order in zip(accepted, orders, strict=True):
@@ -84,17 +107,9 @@ def _round(
                 client.cancel(one.job_id, started + campaign.round_seconds)
     jobs = [client.wait(one.job_id, started + campaign.round_seconds) for one in accepted]
     _judge(orders, accepted, jobs, client, findings)
-    _judge_money(subject, client, findings)
+    _judge_money(target, client, findings)
     findings.rounds += 1
     findings.slowest_round_seconds = max(findings.slowest_round_seconds, time.monotonic() - started)
-
-
-def _strike(subject: Subject, victim: str) -> None:
-    if "engine" in victim:
-        subject.kill_engine()
-    if "server" in victim:
-        subject.kill()
-        subject.start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +165,8 @@ def _judge(
         findings.charged_credits += cost
 
 
-def _judge_money(subject: Subject, client: _Client, findings: Findings) -> None:
-    reconciled = subject.command("reconcile")
+def _judge_money(target: Target, client: _Client, findings: Findings) -> None:
+    reconciled = target.command("reconcile")
     if reconciled.returncode != 0:
         findings.violations.append(f"reconcile: {reconciled.stdout}{reconciled.stderr}")
     credits = client.get("/api/v1/credits", time.monotonic() + 60)
@@ -161,10 +176,11 @@ def _judge_money(subject: Subject, client: _Client, findings: Findings) -> None:
 
 
 class _Client:
-    """A caller that retries like a good one: same idempotency key until an answer comes."""
+    """A caller that retries like a good one: same idempotency key until an answer comes, each time elsewhere."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self._client = httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10)
+    def __init__(self, urls: Sequence[str], key: str) -> None:
+        self._client = httpx2.Client(headers={"Authorization": f"Bearer {key}"}, timeout=10)
+        self._urls = cycle(urls)
 
     def close(self) -> None:
         self._client.close()
@@ -201,9 +217,13 @@ class _Client:
 
     def _patiently(self, method: str, path: str, deadline: float, **request: Any) -> httpx2.Response:
         while True:
+            url = path if path.startswith("http") else next(self._urls) + path
             try:
-                return self._client.request(method, path, **request)
+                answer = self._client.request(method, url, **request)
             except httpx2.TransportError:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.05)
+            else:
+                if answer.status_code != _UNAVAILABLE or time.monotonic() > deadline:
+                    return answer
+            time.sleep(0.05)

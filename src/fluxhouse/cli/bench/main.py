@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,11 +12,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fluxhouse.cli.bench import api, crash
+from fluxhouse.cli.bench import api, cluster, crash
+
+
+class Topology(StrEnum):
+    """What is attacked."""
+
+    SINGLE = "single"
+    CLUSTER = "cluster"
+
 
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
 console = Console()
 
+DatabaseUrl = Annotated[
+    str | None, typer.Option(help="A PostgreSQL server to make a database on; one of our own where there is none.")
+]
 Rounds = Annotated[int, typer.Option(help="How many times to kill something.", min=1)]
 Jobs = Annotated[int, typer.Option(help="Jobs in flight in each round.", min=1)]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
@@ -22,11 +35,27 @@ Calls = Annotated[int, typer.Option(help="Calls per series.", min=10)]
 
 
 @bench.command("crash")
-def crash_command(rounds: Rounds = 3, jobs: Jobs = 20, seed: Seed = 1) -> None:
-    """Kill -9 server and engine at random moments under load; exit code 1 if anything is lost or charged twice."""
+def crash_command(
+    rounds: Rounds = 3,
+    jobs: Jobs = 20,
+    seed: Seed = 1,
+    topology: Annotated[Topology, typer.Option(help="One server, or a fleet on PostgreSQL.")] = Topology.SINGLE,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Kill -9 at random moments under load; exit code 1 if anything is lost or charged twice.
+
+    `cluster` is two API processes, three workers, an S3 server and PostgreSQL, which is crashed too where it is ours.
+    """
     findings = crash.Findings()
-    with tempfile.TemporaryDirectory(prefix="fluxhouse-crash-") as folder:
-        for findings in crash.run(crash.Campaign(rounds, jobs, seed), Path(folder)):
+    campaign = crash.Campaign(rounds, jobs, seed)
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-crash-") as name, ExitStack() as closing:
+        folder = Path(name)
+        if topology is Topology.CLUSTER:
+            fleet = closing.enter_context(cluster.standing(folder, database_url))
+            run = crash.against(fleet, campaign)
+        else:
+            run = crash.run(campaign, folder)
+        for findings in run:
             console.print(
                 f"round {findings.rounds}: {findings.accepted} jobs accepted, {dict(findings.states)}, "
                 f"{findings.images} images, {findings.charged_credits} credits, {len(findings.violations)} violations"

@@ -18,12 +18,19 @@ READY_SECONDS = 180.0
 
 
 class Subject:
-    """One data folder and the `serve` process on it, started and killed as often as a campaign likes."""
+    """One data folder and the `serve` or `worker` process on it, started and killed as often as a campaign likes."""
+
+    victims = ("server", "engine", "server and engine")
 
     def __init__(
-        self, folder: Path, arguments: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        arguments: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
+        role: str = "serve",
     ) -> None:
         self._folder = folder
+        self._role = role
         self._arguments = arguments
         self._environment = os.environ | dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -32,7 +39,7 @@ class Subject:
 
     def start(self) -> None:
         """Start the process; returns at once."""
-        command = [sys.executable, "-m", "fluxhouse", "serve", "--data", str(self._folder), "--port", str(self.port)]
+        command = [sys.executable, "-m", "fluxhouse", self._role, "--data", str(self._folder), "--port", str(self.port)]
         with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments], stdout=log, stderr=log, env=self._environment
@@ -50,6 +57,24 @@ class Subject:
             time.sleep(0.05)
         tail = (self._folder / "serve.log").read_text(errors="replace")[-2000:]
         raise TimeoutError(f"the server did not answer {path}; its log ends:\n{tail}")
+
+    @property
+    def urls(self) -> list[str]:
+        """Where callers find it."""
+        return [self.url]
+
+    def strike(self, victim: str) -> None:
+        """Kill -9 one of `victims`; a server is started again at once."""
+        if "engine" in victim:
+            self.kill_engine()
+        if "server" in victim:
+            self.kill()
+            self.start()
+
+    def close(self) -> None:
+        """Kill what runs."""
+        with suppress(ProcessLookupError):
+            self.kill()
 
     def kill(self) -> None:
         """kill -9 the server; the engine must notice by itself."""
