@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import settings
@@ -39,6 +39,7 @@ class Life:
     attempt: int = 0
     images: int = 0
     deaths: int = 0
+    engine_deaths: int = 0
     cancel_requested: bool = False
 
 
@@ -108,7 +109,7 @@ class CallersMachine(RuleBasedStateMachine):
             assert reconcile(connection) == []
             for job_id, life in self.lives.items():
                 job = jobs.get(connection, job_id)
-                assert (job.state, job.attempt, job.engine_deaths) == (life.state, life.attempt, life.deaths)
+                assert (job.state, job.attempt, job.engine_deaths) == (life.state, life.attempt, life.engine_deaths)
                 assert (job.cancel_requested_at is not None) == life.cancel_requested
                 if job.state.terminal:
                     assert job.captured_micro == PRICE * life.images == PRICE * len(job.images)
@@ -149,7 +150,7 @@ class JobsMachine(CallersMachine):
             life = self.lives[job.id]
             assert life.state == "queued"
             life.state, life.attempt = "running", life.attempt + 1
-            assert (job.state, job.attempt, job.engine_deaths) == ("running", life.attempt, life.deaths)
+            assert (job.attempt, job.deaths, job.engine_deaths) == (life.attempt, life.deaths, life.engine_deaths)
             self.snapshots.append(job)
 
     @rule(number=PICKS, images=st.integers(0, 3), verb=st.sampled_from([settle.succeed, settle.cancelled]))
@@ -185,15 +186,26 @@ class JobsMachine(CallersMachine):
         if life is not None and alone:
             life.state = "failed"
         elif life is not None and self.wait_again(life):
-            life.deaths += 1
+            life.engine_deaths += 1
 
-    def wait_again(self, life):
+    @rule(number=PICKS)
+    def worker_stops(self, number):
+        """A worker that lets go of a job in good order says nothing against it."""
+        snapshot = self.pick(self.snapshots, number)
+        if snapshot is None:
+            return
+        life = self.current(snapshot)
+        assert (self.do(settle.hand_back, snapshot) is None) == (life is None)
+        if life is not None:
+            self.wait_again(life, deaths=0)
+
+    def wait_again(self, life, deaths=1):
         if life.cancel_requested:
             life.state = "cancelled"
-        elif life.attempt >= settle.MAX_ATTEMPTS:
+        elif life.deaths + deaths >= settle.MAX_DEATHS:
             life.state = "failed"
         else:
-            life.state = "queued"
+            life.state, life.deaths = "queued", life.deaths + deaths
         return life.state == "queued"
 
     @rule()
@@ -222,12 +234,12 @@ class JobsMachine(CallersMachine):
 
     @rule()
     def sweep(self):
-        """What was never started in time ends, and that alone."""
+        """What waits past its expiry ends, what ran before an hour later, and that alone."""
         now = self.house.now()
         late = {
             job_id
             for job_id, life in self.lives.items()
-            if life.state == "queued" and life.attempt == 0 and life.expires_at <= now
+            if life.state == "queued" and life.expires_at <= now - (timedelta(hours=1) if life.attempt else timedelta())
         }
         overdue = self.house.see(jobs.overdue, now, 100)
         assert {job.id for job in overdue} == late

@@ -1,5 +1,6 @@
 """How a job ends, once, whoever else tries."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -108,13 +109,29 @@ def test_an_engine_that_dies_twice_with_a_job_fails_it(house, ada):
 def test_the_fifth_death_of_a_worker_ends_a_job(house, ada):
     """Four deaths are borne; the fifth attempt is the last."""
     job = house.job(ada)
-    for attempt in range(1, settle.MAX_ATTEMPTS + 1):
+    for attempt in range(1, settle.MAX_DEATHS + 1):
         (job,) = house.claim()
         assert job.attempt == attempt
         (job,) = house.do(settle.recover, house.now())
     assert (job.state, job.error.code) == ("failed", "attempts_exhausted")
     assert house.claim() == []
     assert house.drift() == []
+
+
+def test_stops_in_good_order_never_end_a_job(house, ada):
+    """A worker that stops hands the job back, however often: nobody died."""
+    job = house.job(ada)
+    for _ in range(2 * settle.MAX_DEATHS):
+        (job,) = house.claim()
+        job = house.do(settle.hand_back, job, house.now())
+        assert (job.state, job.deaths) == ("queued", 0)
+
+
+def test_the_backend_that_made_a_job_is_named(house, ada):
+    """`served_by` is in the end who made the images, not who was to make them at submit."""
+    job = house.running(ada)
+    made = replace(house.outcome(job), served_by="testcard")
+    assert house.do(settle.succeed, job, made, house.now()).served_by == "testcard"
 
 
 def test_recover_takes_the_silent_alone(house, ada):

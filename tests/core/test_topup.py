@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from fluxhouse.core.topup import topup
+from fluxhouse.core.topup import MOST_MICRO, topup
 
 
 def test_a_topup_is_in_the_balance(house, ada):
@@ -14,9 +14,11 @@ def test_a_topup_is_in_the_balance(house, ada):
         house.do(topup, "ada", 5, house.now(), "pay_1")
 
 
-@pytest.mark.parametrize(("name", "amount"), [("nobody", 5), ("ada", 0), ("ada", -5)])
-def test_a_topup_of_nobody_or_nothing_is_refused(house, ada, name, amount):
-    """And nothing moves."""
-    with pytest.raises(ValueError, match=r"no account|more than zero"):
+@pytest.mark.parametrize(
+    ("name", "amount"), [("nobody", 5), ("ada", 0), ("ada", -5), ("ada", MOST_MICRO + 1), ("ada", MOST_MICRO)]
+)
+def test_a_topup_of_nobody_nothing_or_too_much_is_refused(house, ada, name, amount):
+    """And nothing moves: a slip of the finger must not reach the end of the integers."""
+    with pytest.raises(ValueError, match=r"no account|more than zero|at most"):
         house.do(topup, name, amount, house.now())
     assert house.balance(ada) == (100_000_000, 0)

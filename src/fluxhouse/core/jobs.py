@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -48,6 +48,7 @@ class JobState(StrEnum):
 
 
 OPEN_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+_GRACE = timedelta(hours=1)
 # Literal, never bound: a partial index serves only a query that says its condition in the same words.
 IS_OPEN = text("state IN ('queued', 'running')")
 
@@ -65,6 +66,7 @@ jobs = Table(
     Column("price_micro", BigInteger, nullable=False),
     Column("captured_micro", BigInteger),
     Column("attempt", Integer, nullable=False),
+    Column("deaths", Integer, nullable=False),
     Column("engine_deaths", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("started_at", Instant),
@@ -106,7 +108,8 @@ class Job:
 
     `model` is the catalog entry that was asked, `request.model` the one that makes the images.
     `price_micro` is the price of one image, a snapshot of the moment of submit; `captured_micro` what was charged.
-    `attempt` counts claims and fences late workers; `engine_deaths` counts engines that ended with the job on board.
+    `attempt` counts claims and fences late workers; `deaths` counts the attempts that the death of a process ended,
+    `engine_deaths` those of an engine with the job on the device. `served_by` is who shall make it, in the end who did.
     """
 
     id: str
@@ -120,6 +123,7 @@ class Job:
     price_micro: int
     captured_micro: int | None
     attempt: int
+    deaths: int
     engine_deaths: int
     created_at: datetime
     started_at: datetime | None
@@ -151,6 +155,7 @@ def insert_queued(connection: Connection, job: Job) -> None:
         "request": job.request.to_json(),
         "price_micro": job.price_micro,
         "attempt": 0,
+        "deaths": 0,
         "engine_deaths": 0,
         "created_at": job.created_at,
         "expires_at": job.expires_at,
@@ -251,8 +256,9 @@ def count_open(connection: Connection) -> dict[str, int]:
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
-    """Jobs that expired before anybody started them."""
-    due = select(jobs).where(IS_OPEN, jobs.c.state == JobState.QUEUED, jobs.c.attempt == 0, jobs.c.expires_at <= now)
+    """Waiting jobs past their expiry; one that ran already has an hour more to be run again."""
+    late = (jobs.c.expires_at <= now) & ((jobs.c.attempt == 0) | (jobs.c.expires_at <= now - _GRACE))
+    due = select(jobs).where(IS_OPEN, jobs.c.state == JobState.QUEUED, late)
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
 
 
@@ -282,6 +288,7 @@ def from_row(row: Row[Any]) -> Job:
         price_micro=row.price_micro,
         captured_micro=row.captured_micro,
         attempt=row.attempt,
+        deaths=row.deaths,
         engine_deaths=row.engine_deaths,
         created_at=row.created_at,
         started_at=row.started_at,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -14,16 +13,17 @@ from fluxhouse.core.jobs import Job, JobError, JobState
 from fluxhouse.generation.errors import AttemptsExhausted, EngineCrashed, GenerationFailed, JobExpired
 from fluxhouse.generation.image import DeliveredImage
 
-MAX_ATTEMPTS = 5
+MAX_DEATHS = 5  # attempts that the death of a process may end before the job is given up
 KEPT_AFTER_END = timedelta(hours=1)  # a completed answer prints at least this much time to fetch it
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an attempt brought: images whose bytes are durable, and the seconds of work."""
+    """What an attempt brought: images whose bytes are durable, the seconds of work, and the backend that did it."""
 
     images: Sequence[DeliveredImage] = ()
     inference_seconds: float | None = None
+    served_by: str | None = None
 
 
 def succeed(connection: Connection, job: Job, outcome: Outcome, now: datetime) -> Job | None:
@@ -45,12 +45,17 @@ def engine_died(connection: Connection, job: Job, now: datetime, *, alone: bool)
     """An engine ended with this job on the device: it is tried again alone, or fails where it was alone already."""
     if alone:
         return fail(connection, job, EngineCrashed(), now)
-    return _wait_again(connection, job, now, {"engine_deaths": job.engine_deaths + 1})
+    return _wait_again(connection, job, now, {"deaths": job.deaths + 1, "engine_deaths": job.engine_deaths + 1})
 
 
 def worker_died(connection: Connection, job: Job, now: datetime) -> Job | None:
     """A server or worker ended with this job in hand: it is run again, which says nothing against it."""
-    return _wait_again(connection, job, now, {})
+    return _wait_again(connection, job, now, {"deaths": job.deaths + 1})
+
+
+def hand_back(connection: Connection, job: Job, now: datetime) -> Job | None:
+    """A worker that stops lets go of the job: nobody died, it just waits for the next one."""
+    return _wait_again(connection, job, now, {"deaths": job.deaths})
 
 
 def expire(connection: Connection, job: Job, now: datetime) -> Job | None:
@@ -64,11 +69,11 @@ def recover(connection: Connection, now: datetime, stale_before: datetime | None
     return [after for job in held if (after := worker_died(connection, job, now)) is not None]
 
 
-def _wait_again(connection: Connection, job: Job, now: datetime, values: dict[str, Any]) -> Job | None:
+def _wait_again(connection: Connection, job: Job, now: datetime, values: dict[str, int]) -> Job | None:
     accounts.lock(connection, job.account_id)
     if jobs.get(connection, job.id).cancel_requested_at is not None:
         return cancelled(connection, job, Outcome(), now)
-    if job.attempt >= MAX_ATTEMPTS:
+    if values["deaths"] >= MAX_DEATHS:
         return fail(connection, job, AttemptsExhausted(), now)
     if not jobs.change(connection, job, values | {"state": JobState.QUEUED}):
         return None
@@ -99,6 +104,7 @@ def _end(
         "error": None if error is None else asdict(error),
         "images": [image.to_json() for image in outcome.images],
         "inference_seconds": outcome.inference_seconds,
+        "served_by": outcome.served_by or job.served_by,
     }
     if not jobs.change(connection, job, ended):
         return None

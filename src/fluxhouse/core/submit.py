@@ -129,6 +129,7 @@ def _job_of(submission: Submission, now: datetime) -> Job:
         price_micro=submission.price_micro,
         captured_micro=None,
         attempt=0,
+        deaths=0,
         engine_deaths=0,
         created_at=now,
         started_at=None,

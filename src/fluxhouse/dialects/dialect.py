@@ -26,7 +26,7 @@ from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import waiting
 from fluxhouse.dialects.intake import Intake
-from fluxhouse.dialects.wire import BodyTooLarge, ClientGone, WrongMediaType
+from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow, ClientGone, WrongMediaType
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
@@ -34,13 +34,15 @@ from fluxhouse.generation.errors import InvalidKey, JobAlreadyEnded, ModelUnavai
 from fluxhouse.generation.image import DeliveredImage, InputImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
-from fluxhouse.storage.storage import Storage
+from fluxhouse.storage.opening import Store
+from fluxhouse.storage.outputs import remove_all
 from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.tracing.spans import now_ns, record
 
 T = TypeVar("T")
 
 _STATUSES: Mapping[type[PlatformError], int] = {
+    BodyTooSlow: 408,
     BodyTooLarge: 413,
     WrongMediaType: 415,
     ClientGone: 400,
@@ -96,7 +98,7 @@ class Door:
         self,
         database: Database,
         catalog: Catalog,
-        storage: Storage,
+        storage: Store,
         signer: UrlSigner,
         fetcher: Fetcher,
         feed: Feed,
@@ -153,18 +155,23 @@ class Door:
         await self._intake.check_webhook(caller, url, field, cost_micro, self.clock.now())
 
     async def replay(self, caller: Caller, model: str, sent: IdempotencyKey) -> Submitted | Refused | None:
-        """The first answer to the same submit, before anything is fetched for it; None where it is new."""
+        """The first answer to the same submit, before anything is done for it; None where it is new."""
         now = self.clock.now()
+        if not await self.database.read(lambda c: idempotency.is_kept(c, caller.account.id, sent.key, now)):
+            return None
         return await self.database.write(lambda connection: _replay(connection, caller, model, sent, now))
 
     async def submit(self, caller: Caller, order: Order) -> Submitted | Refused:
-        """Take the order in, durably, and wake the worker; the inputs of one that is not new are forgotten."""
+        """Take the order in, durably, and wake the worker; the inputs of one that is not new are forgotten.
+
+        Raises `ModelUnavailable`.
+        """
         request = order.request
         try:
             serving = self.require_serving(request.model)
-        except ModelUnavailable as error:
+        except ModelUnavailable:
             await self._intake.discard(request.inputs)
-            return await self.refuse(caller, order.model, error)
+            raise
         submission = Submission(
             caller=caller,
             dialect=order.dialect,
@@ -212,17 +219,21 @@ class Door:
         """The job once it has ended, or as it stands after `seconds`."""
         return await waiting.until_ended(self.database, self.feed, job_id, seconds)
 
-    async def wait_connected(self, receive: Receive, submitted: Submitted, seconds: float) -> Job | None:
-        """`wait` for a client that holds the connection open; None where it went away: the job it made is cancelled."""
-        ended = asyncio.create_task(self.wait(submitted.job.id, seconds))
+    async def wait_connected(self, receive: Receive, job: Job, seconds: float, *, kept: bool) -> Job | None:
+        """`wait` for a client that holds the connection open; None where it went away.
+
+        Then nobody can ask for the job any more, and it is cancelled, unless it is `kept` for a repeat.
+        """
+        ended = asyncio.create_task(self.wait(job.id, seconds))
         after = await waiting.unless_disconnected(receive, ended)
-        if after is None and not submitted.replayed:
-            await self.cancel_abandoned(submitted.job)
+        if after is None and not kept:
+            await self.cancel_abandoned(job)
         return after
 
     async def remove_output(self, job: Job) -> None:
         """Delete an ended job's images, and its inputs, before their time."""
-        for key in (*(image.key for image in job.images), *job.request.inputs):
+        await remove_all(self.storage, job.id)
+        for key in job.request.inputs:
             await self.storage.delete(key)
         await self.database.write(lambda connection: jobs.output_removed(connection, job.id, self.clock.now()))
 

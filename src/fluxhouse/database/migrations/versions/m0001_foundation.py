@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("price_micro", sa.BigInteger(), nullable=False),
         sa.Column("captured_micro", sa.BigInteger(), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
         sa.Column("engine_deaths", sa.Integer(), nullable=False),
         sa.Column("created_at", Instant(), nullable=False),
         sa.Column("started_at", Instant(), nullable=True),
