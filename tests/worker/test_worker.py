@@ -12,6 +12,7 @@ from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import GenerationFailed, InvalidParameter, OutOfMemory
+from fluxhouse.generation.image import MadeImage
 
 
 async def test_a_job_is_made_and_charged(stage_with, working):
@@ -195,6 +196,27 @@ async def test_a_failure_ends_its_job_typed_and_free(stage_with, working, failur
     assert fine.state is JobState.SUCCEEDED
     traced = [entry for entry in logs if isinstance(entry.get("exc_info"), Exception)]
     assert len(traced) == (code == "server_error")
+
+
+class HalfWay(TestCard):
+    __test__ = False
+
+    async def generate(self, request, inputs):
+        async for event in super().generate(request, inputs):
+            yield event
+            if isinstance(event, MadeImage):
+                raise OutOfMemory
+
+
+async def test_a_job_that_ends_free_keeps_no_bytes(stage_with, working):
+    """An image that was delivered before the job failed is not charged, and not given away."""
+    stage = stage_with(HalfWay())
+    await working(stage)
+    row = await stage.ended(await stage.submit(count=2))
+    assert (row.state, row.captured_micro, row.images) == (JobState.FAILED, 0, ())
+    async with asyncio.timeout(5):
+        while [key async for key in stage.storage.keys("outputs/")]:
+            await asyncio.sleep(0.01)
 
 
 async def test_a_store_that_cannot_be_written_fails_the_job_and_nothing_else(stage_with, working):
