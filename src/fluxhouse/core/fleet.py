@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Connection, Integer, String, column, select, table, text
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from fluxhouse.core.jobs import Job, jobs
 
@@ -124,7 +125,21 @@ def _defer(connection: Connection, job: Job, tag: int, priority: int) -> None:
         task_name=TASK,
         task_kwargs={"job_id": job.id, "tag": tag},
     )
-    _deferrer().defer_job(entry, connection=connection.connection.driver_connection)
+    raw = connection.connection.driver_connection
+    try:
+        _deferrer().defer_job(entry, connection=raw)
+    except import_module("procrastinate.exceptions").ConnectorException as error:
+        raise _as_of_the_driver(connection, error) from error
+
+
+def _as_of_the_driver(connection: Connection, error: Exception) -> Exception:
+    """What SQLAlchemy would have raised, so that whoever ran the transaction knows whether to try it again."""
+    cause, dialect = error.__cause__, connection.dialect
+    if not isinstance(cause, dialect.loaded_dbapi.Error):
+        return error
+    lost = dialect.is_disconnect(cause, connection.connection.driver_connection, None)
+    kind = OperationalError if isinstance(cause, dialect.loaded_dbapi.OperationalError) else DBAPIError
+    return kind("defer", None, cause, hide_parameters=True, connection_invalidated=lost)
 
 
 @cache

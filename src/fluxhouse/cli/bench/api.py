@@ -29,9 +29,17 @@ class Row:
     load: Load
 
 
-def submits(folder: Path, calls: int) -> Iterator[Row]:
+def environment(folder: Path, database_url: str | None) -> dict[str, str]:
+    """The settings of a server under measurement: its own SQLite file, or the PostgreSQL database at that address."""
+    if database_url is None:
+        return dict(INSTANT)
+    shared = {"FLUXHOUSE_STORAGE_URL": str(folder.resolve() / "files"), "FLUXHOUSE_SECRET": "a secret of the bench"}
+    return INSTANT | shared | {"FLUXHOUSE_DATABASE_URL": database_url}
+
+
+def submits(folder: Path, calls: int, database_url: str | None = None) -> Iterator[Row]:
     """Durable submits with no worker beside them, then polls of one job, by number of clients."""
-    subject, key = _serve(folder, "--no-worker")
+    subject, key = _serve(folder, database_url, "--no-worker")
     try:
         job_id = asyncio.run(_submit_one(subject, key))
         poll = request_bytes("GET", f"/api/v1/jobs/{job_id}", f"127.0.0.1:{subject.port}", key)
@@ -47,16 +55,16 @@ def submits(folder: Path, calls: int) -> Iterator[Row]:
         subject.stop()
 
 
-def claims(folder: Path, calls: int) -> Row:
+def claims(folder: Path, calls: int, database_url: str | None = None) -> Row:
     """From the submit's arrival to the worker's claim, one at a time on an idle server, by the job's own row."""
-    subject, key = _serve(folder)
+    subject, key = _serve(folder, database_url)
     try:
         started = time.perf_counter()
         asyncio.run(_one_by_one(subject, key, calls))
         seconds = time.perf_counter() - started
     finally:
         subject.stop()
-    database = Database(f"sqlite:///{(folder / 'fluxhouse.db').resolve()}")
+    database = Database(database_url or f"sqlite:///{(folder / 'fluxhouse.db').resolve()}")
     with database.snapshot() as connection:
         rows = connection.execute(select(jobs.c.created_at, jobs.c.started_at).where(jobs.c.started_at.is_not(None)))
         waits = [(row.started_at - row.created_at).total_seconds() for row in rows]
@@ -64,8 +72,8 @@ def claims(folder: Path, calls: int) -> Row:
     return Row("submit to claimed, idle", Load(1, seconds, waits, refused=calls - len(waits)))
 
 
-def _serve(folder: Path, *arguments: str) -> tuple[Subject, str]:
-    subject = Subject(folder, arguments, INSTANT)
+def _serve(folder: Path, database_url: str | None, *arguments: str) -> tuple[Subject, str]:
+    subject = Subject(folder, arguments, environment(folder, database_url))
     subject.start()
     subject.wait_until("/readyz")
     return subject, subject.open_account("bench", 10_000_000, rate=100_000_000)

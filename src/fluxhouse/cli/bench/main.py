@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
+from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
 
 
 class Topology(StrEnum):
@@ -22,6 +23,14 @@ class Topology(StrEnum):
     CLUSTER = "cluster"
 
 
+class Kind(StrEnum):
+    """Which database is measured."""
+
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
+
+
+Which = Annotated[Kind, typer.Option(help="The database to measure.")]
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
 console = Console()
 
@@ -68,12 +77,21 @@ def crash_command(
 
 
 @bench.command("api")
-def api_command(calls: Calls = 2000) -> None:
+def api_command(calls: Calls = 2000, database: Which = Kind.SQLITE, database_url: DatabaseUrl = None) -> None:
     """Submits, polls and claims against a real server with an instant backend, by number of clients."""
     table = Table("what", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
-    with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder:
-        rows = list(api.submits(_inside(folder, "submits"), calls))
-        rows.append(api.claims(_inside(folder, "claims"), min(calls, 300)))
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder, ExitStack() as closing:
+        server = database_url
+        if database is Kind.POSTGRES and server is None:
+            own = OwnPostgres()
+            closing.callback(own.close)
+            server = own.url
+
+        def fresh() -> str | None:
+            return None if server is None else new_database(server)
+
+        rows = list(api.submits(_inside(folder, "submits"), calls, fresh()))
+        rows.append(api.claims(_inside(folder, "claims"), min(calls, 300), fresh()))
     for row in rows:
         load = row.load
         figures = (f"{load.percentile_ms(50):.2f}", f"{load.percentile_ms(99):.2f}", f"{load.per_second:.0f}")
