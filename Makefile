@@ -45,6 +45,7 @@ fix: $(DEV_READY)  ## mend what the linter and the formatter can mend, and write
 prove: $(DEV_READY)  ## run the long campaigns: the same tests with larger numbers, a hundred crashes
 	$(PYTEST)
 	$(BIN)/fluxhouse bench crash --rounds 100
+	$(BIN)/fluxhouse bench crash --topology cluster --rounds 30
 
 $(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
