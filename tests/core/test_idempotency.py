@@ -14,6 +14,8 @@ def test_the_first_answer_is_recalled_word_for_word(house, ada):
     answer = FirstAnswer(house.job(ada).id, 42)
     house.do(idempotency.remember, ada.account.id, SENT, answer, house.now())
     assert house.do(idempotency.recall, ada.account.id, SENT, house.now()) == answer
+    assert house.see(idempotency.is_kept, ada.account.id, SENT.key, house.now())
+    assert not house.see(idempotency.is_kept, house.caller("eve").account.id, SENT.key, house.now())
     assert house.do(idempotency.recall, house.caller("ben").account.id, SENT, house.now()) is None
     with pytest.raises(IdempotencyMismatch):
         house.do(idempotency.recall, ada.account.id, IdempotencyKey(SENT.key, "/run", "b" * 64), house.now())
@@ -25,6 +27,7 @@ def test_an_old_key_is_forgotten_even_unpurged(house, ada):
     house.do(idempotency.remember, ada.account.id, SENT, answer, house.now())
     other = IdempotencyKey(SENT.key, "/other", "b" * 64)
     now = house.clock.advance(hours=24)
+    assert not house.see(idempotency.is_kept, ada.account.id, SENT.key, now)
     assert house.do(idempotency.recall, ada.account.id, other, now) is None
     house.do(idempotency.remember, ada.account.id, other, answer, now)
     assert house.do(idempotency.purge, now) == 0

@@ -80,13 +80,33 @@ async def new_key(platform: Platform, name: str, credits: int, limits: Limits | 
     return await platform.database.write(make)
 
 
+# What differs between the databases shows here; `make prove` runs everything on both.
+SMOKE = frozenset({"test_dialect", "test_waiting", "test_events", "test_polling"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test that builds a house does so on both databases, on PostgreSQL mostly in the long run."""
+    if "kind" in metafunc.fixturenames:
+        seldom = () if metafunc.module.__name__.rpartition(".")[2] in SMOKE else pytest.mark.long
+        metafunc.parametrize("kind", ["sqlite", pytest.param("postgres", marks=seldom)])
+
+
 @pytest.fixture
-async def build(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+def shared(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> dict[str, str]:
+    """The settings that one installation's processes share."""
+    if kind == "sqlite":
+        return {}
+    new_postgres = request.getfixturevalue("new_postgres")
+    return {"database_url": new_postgres(), "storage_url": str(tmp_path / "shared"), "secret": "a secret of the tests"}
+
+
+@pytest.fixture
+async def build(tmp_path: Path, shared: dict[str, str]) -> AsyncIterator[Callable[..., Awaitable[House]]]:
     """Builds houses, each with the backends and settings that a test gives, and closes them."""
     async with AsyncExitStack() as closing:
 
         async def made(backend: Backend | None = None, *, works: bool = True, **settings: Any) -> House:
-            folder = Settings(data=tmp_path / "house", public_url=PUBLIC_URL, **settings)
+            folder = Settings(data=tmp_path / "house", public_url=PUBLIC_URL, **(shared | settings))
             platform = assemble(folder, backends={"*": backend or TestCard()}, works=works)
             await platform.start()
             closing.push_async_callback(platform.stop)

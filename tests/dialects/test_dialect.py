@@ -84,21 +84,17 @@ async def test_a_replay_fetches_nothing(idle_house, picture, monkeypatch):
     assert other.status_code == 422
 
 
-async def test_an_abandoned_replay_leaves_the_first_submits_job_alone(idle_house):
-    """Only the call that made a job may end it by going away."""
-    first = await idle_house.run(**{"Idempotency-Key": "order"})
+async def test_an_abandoned_wait_ends_only_a_job_that_nobody_can_ask_for_again(idle_house):
+    """A job kept for a repeat goes on without its client; another is cancelled."""
+    first = await idle_house.run()
     door = idle_house.platform.door
     caller = await door.authenticate(idle_house.key, None)
     job = await door.job(caller, first.json()["jobId"].removeprefix("job_"))
 
-    class Seen:
-        def __init__(self, replayed):
-            self.job, self.replayed = job, replayed
-
     async def gone():
         return {"type": "http.disconnect"}
 
-    assert await door.wait_connected(gone, Seen(replayed=True), 30) is None
+    assert await door.wait_connected(gone, job, 30, kept=True) is None
     assert (await door.any_job(job.id)).state == "queued"
-    assert await door.wait_connected(gone, Seen(replayed=False), 30) is None
+    assert await door.wait_connected(gone, job, 30, kept=False) is None
     assert (await door.any_job(job.id)).state == "cancelled"

@@ -1,5 +1,7 @@
 """Bodies, idempotency keys and rate headers as every accent reads and writes them."""
 
+import asyncio
+import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -41,24 +43,58 @@ async def test_a_client_that_leaves_has_sent_nothing():
 
 
 @given(st.binary(max_size=200))
-def test_no_body_breaks_the_reader(content):
+async def test_no_body_breaks_the_reader(content):
     """Any bytes are one JSON object or are refused."""
     with suppress(RequestRejected):
-        assert isinstance(wire.json_object(content, None), dict)
+        assert isinstance(await wire.json_object(content, None), dict)
+
+
+@pytest.mark.parametrize("content", [b"{%s}" % b",".join(b'"%d":1' % n for n in range(50_002)), b"[" * 60_000])
+async def test_a_body_of_too_many_parts_is_refused_unparsed(content):
+    """Millions of tiny values are told by their commas, before they take seconds and memory."""
+    with pytest.raises(RequestRejected, match="50,000 commas and opening brackets"):
+        await wire.json_object(content, None)
+
+
+async def test_a_large_body_is_parsed_beside_the_loop(monkeypatch):
+    """While megabytes are hashed and parsed, others are answered."""
+    threads = []
+    monkeypatch.setattr(wire.json, "loads", lambda *_, **__: threads.append(threading.current_thread()) or {})
+    await wire.json_object(b"{}", None)
+    await wire.json_object(b" " * 2_000_000, None)
+    assert [thread is threading.main_thread() for thread in threads] == [True, False]
+
+
+async def test_a_body_that_trickles_is_given_up(monkeypatch):
+    """Silence, and a body that comes piece by piece for ever, both end."""
+
+    async def silent():
+        await asyncio.sleep(30)
+
+    async def trickle():
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    for receive in (silent, trickle):
+        monkeypatch.setattr(wire, "PIECE_SECONDS", 0.1)
+        monkeypatch.setattr(wire, "BODY_SECONDS", 0.2)
+        with pytest.raises(wire.BodyTooSlow):
+            await wire.read_body(Request({"type": "http", "method": "POST", "path": "/run", "headers": []}, receive))
 
 
 @pytest.mark.parametrize("kind", [None, "application/json; charset=utf-8", "Application/JSON", "application/ld+json"])
-def test_json_goes_by_many_names(kind):
+async def test_json_goes_by_many_names(kind):
     """Parameters, case and structured suffixes do not matter."""
-    assert wire.json_object(b'{"a": 1, "a": 2}', kind) == {"a": 2}
+    assert await wire.json_object(b'{"a": 1, "a": 2}', kind) == {"a": 2}
 
 
-def test_an_idempotency_key_is_bound_to_path_and_body():
+async def test_an_idempotency_key_is_bound_to_path_and_body():
     """Key, path and body hash are what a repeat must share."""
-    first = wire.idempotency_key(sent(idempotency_key="k"), b"body")
+    first = await wire.idempotency_key(sent(idempotency_key="k"), b"body")
     assert (first.key, first.route) == ("k", "/run")
-    assert first != wire.idempotency_key(sent(idempotency_key="k"), b"Body")
-    assert wire.idempotency_key(sent(), b"body") is None
+    assert first != await wire.idempotency_key(sent(idempotency_key="k"), b"Body")
+    assert first != await wire.idempotency_key(sent(idempotency_key="k"), b"body", "image/png")
+    assert await wire.idempotency_key(sent(), b"body") is None
 
 
 def test_rate_headers_say_the_same_twice():

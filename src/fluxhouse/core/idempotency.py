@@ -44,6 +44,13 @@ class FirstAnswer:
     available_micro: int
 
 
+def is_kept(connection: Connection, account_id: str, key: str, now: datetime) -> bool:
+    """Whether a submit with that key is remembered, whatever it asked for."""
+    mine = (idempotency_keys.c.account_id == account_id) & (idempotency_keys.c.key == key)
+    created_at = connection.execute(select(idempotency_keys.c.created_at).where(mine)).scalar_one_or_none()
+    return created_at is not None and created_at > now - KEPT
+
+
 def recall(connection: Connection, account_id: str, sent: IdempotencyKey, now: datetime) -> FirstAnswer | None:
     """The first answer to the same submit, None where it is new; raises `IdempotencyMismatch` where it differs."""
     mine = (idempotency_keys.c.account_id == account_id) & (idempotency_keys.c.key == sent.key)

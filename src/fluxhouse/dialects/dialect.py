@@ -59,7 +59,6 @@ _STATUSES: Mapping[type[PlatformError], int] = {
     errors.ModelUnavailable: 503,
     errors.StorageUnavailable: 503,
     errors.DatabaseUnavailable: 503,
-    errors.DatabaseUnavailable: 503,
 }
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -15,7 +16,14 @@ from fluxhouse.core.idempotency import MAX_LENGTH, IdempotencyKey
 from fluxhouse.core.limits import WINDOW, Window
 from fluxhouse.generation.errors import InvalidParameter, RateLimited, RequestRejected
 
+T = TypeVar("T")
+
 MAX_BODY_BYTES = 32 * 1024 * 1024  # JSON with data URIs
+MAX_PARTS = 50_000  # commas and opening brackets of a body, those within its texts included
+PIECE_SECONDS = 20.0  # the longest silence within a body
+BODY_SECONDS = 120.0  # a whole body
+
+_LARGE_BYTES = 1024 * 1024  # from here on a body is hashed and parsed beside the event loop
 
 _VISIBLE_ASCII = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
 _WINDOW_SECONDS = int(WINDOW.total_seconds())
@@ -25,6 +33,12 @@ class BodyTooLarge(RequestRejected):
     """The body is larger than allowed."""
 
     code = "body_too_large"
+
+
+class BodyTooSlow(RequestRejected):
+    """The body did not come in time."""
+
+    code = "request_timeout"
 
 
 class WrongMediaType(RequestRejected):
@@ -55,19 +69,40 @@ async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
 
 
 async def chunks_of(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives; raises `ClientGone` where the rest never will."""
-    try:
-        async for chunk in request.stream():
-            yield chunk
-    except ClientDisconnect:
-        raise ClientGone from None
+    """The body as it arrives; raises `ClientGone` where the rest never will, `BodyTooSlow` where it takes its time."""
+    chunks = request.stream()
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + BODY_SECONDS
+    while True:
+        try:
+            async with asyncio.timeout_at(min(latest, loop.time() + PIECE_SECONDS)):
+                chunk = await anext(chunks, None)
+        except ClientDisconnect:
+            raise ClientGone from None
+        except TimeoutError:
+            raise BodyTooSlow from None
+        if chunk is None:
+            return
+        yield chunk
 
 
-def json_object(content: bytes, content_type: str | None) -> Mapping[str, Any]:
+async def json_object(content: bytes, content_type: str | None) -> Mapping[str, Any]:
     """The JSON object in a body; raises `WrongMediaType`, or `RequestRejected` for anything but one object."""
+    return await beside(len(content), lambda: _json_object(content, content_type))
+
+
+async def beside(size: int, work: Callable[[], T]) -> T:
+    """What `work` on that many bytes returns; where they are many, done on a thread."""
+    return work() if size < _LARGE_BYTES else await asyncio.to_thread(work)
+
+
+def _json_object(content: bytes, content_type: str | None) -> Mapping[str, Any]:
     kind = (content_type or "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise WrongMediaType(f"send `Content-Type: application/json`, not `{kind[:100]}`")
+    # Told before it is parsed: millions of tiny values would take seconds, and a hundred times their bytes.
+    if sum(map(content.count, (b",", b"[", b"{"))) > MAX_PARTS:
+        raise RequestRejected(f"the body may have at most {MAX_PARTS:,} commas and opening brackets")
     try:
         body = json.loads(content, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -77,15 +112,21 @@ def json_object(content: bytes, content_type: str | None) -> Mapping[str, Any]:
     return body
 
 
-def idempotency_key(request: Request, content: bytes) -> IdempotencyKey | None:
-    """What the caller sent to make a repeat harmless, bound to path and body; None where it sent nothing."""
+async def idempotency_key(request: Request, content: bytes, asked_beside: str | None = None) -> IdempotencyKey | None:
+    """What the caller sent to make a repeat harmless, bound to path, body and what was asked beside the body.
+
+    None where it sent nothing; raises `InvalidParameter`.
+    """
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
     if not _VISIBLE_ASCII.fullmatch(key):
         message = f"`Idempotency-Key` must be 1 to {MAX_LENGTH} visible ASCII characters"
         raise InvalidParameter(message, field="Idempotency-Key")
-    return IdempotencyKey(key, request.url.path, hashlib.sha256(content).hexdigest())
+    digest = await beside(len(content), lambda: hashlib.sha256(content))
+    if asked_beside is not None:
+        digest.update(f"\n{asked_beside}".encode())
+    return IdempotencyKey(key, request.url.path, digest.hexdigest())
 
 
 def rate_headers(window: Window, now: datetime) -> dict[str, str]:

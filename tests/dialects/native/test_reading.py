@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from fluxhouse.dialects.native.reading import bearer, cursor_in, cursor_of, number_in, picture_wanted, wait_seconds
+from fluxhouse.dialects.native.reading import bearer, cursor_in, cursor_of, number_in, wait_seconds
 from fluxhouse.generation.errors import InvalidParameter
-from fluxhouse.generation.request import OutputFormat
 
 
 def asked(query="", **headers):
@@ -46,22 +45,6 @@ def test_a_key_is_read_from_a_bearer_header(header, key):
 def test_a_wait_is_read_and_capped(header, seconds):
     """`Prefer: wait` is at most a minute; what makes no sense is passed over."""
     assert wait_seconds(asked(prefer=header)) == seconds
-
-
-@pytest.mark.parametrize(
-    ("header", "wanted"),
-    [
-        ("", (False, None)),
-        ("*/*", (False, None)),
-        ("application/json, image/png", (False, None)),
-        ("image/png", (True, OutputFormat.PNG)),
-        ("image/avif, image/webp;q=0.9", (True, OutputFormat.WEBP)),
-        ("IMAGE/*", (True, None)),
-    ],
-)
-def test_a_picture_is_wanted_where_accept_says_so_first(header, wanted):
-    """The first type that can be answered decides."""
-    assert picture_wanted(asked(accept=header)) == wanted
 
 
 @given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1971, 1, 1)), st.text("0123456789abcdef", min_size=1))  # noqa: DTZ001

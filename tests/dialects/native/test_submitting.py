@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import io
+from dataclasses import replace
 
+import httpx2
 import pytest
 from PIL import Image
 
@@ -76,12 +78,14 @@ async def test_a_wait_that_runs_out_is_answered_as_accepted(idle_house):
     assert answer.json()["status"] == "pending"
 
 
-async def test_a_disconnected_wait_cancels_its_job(idle_house):
-    """A client that goes away while it waits pays nothing and leaves no work behind."""
-    app, sent = idle_house.platform.app, []
-    content = b'{"prompt": "a red boat"}'
+HUNG_UP = {"prompt": "a red boat"}
+
+
+async def hung_up(house, *more_headers):
+    """A waiting submit whose client goes away once its job is there."""
+    app = house.platform.app
     gone = asyncio.Event()
-    messages = [{"type": "http.request", "body": content}]
+    messages = [{"type": "http.request", "body": httpx2.Request("POST", "http://house", json=HUNG_UP).content}]
 
     async def receive():
         if messages:
@@ -90,17 +94,22 @@ async def test_a_disconnected_wait_cancels_its_job(idle_house):
         return {"type": "http.disconnect"}
 
     async def send(message):
-        sent.append(message)
+        pass
 
-    headers = [(b"authorization", f"Bearer {idle_house.key}".encode()), (b"prefer", b"wait=30")]
+    headers = [(b"authorization", f"Bearer {house.key}".encode()), (b"prefer", b"wait=30"), *more_headers]
     scope = {"type": "http", "method": "POST", "path": "/api/v1/models/flux/run", "query_string": b"", "root_path": ""}
     call = asyncio.create_task(app({**scope, "headers": headers, "asgi": {"version": "3.0"}}, receive, send))
     for _ in range(100):
         await asyncio.sleep(0.02)
-        if (await idle_house.credits())["held"]:
+        if (await house.credits())["held"]:
             break
     gone.set()
     await asyncio.wait_for(call, 5)
+
+
+async def test_a_disconnected_wait_cancels_its_job(idle_house):
+    """A client that goes away while it waits pays nothing and leaves no work behind."""
+    await hung_up(idle_house)
     (job,) = (await idle_house.client.get("/api/v1/jobs")).json()["jobs"]
     assert (job["status"], job["creditCost"]) == ("cancelled", 0)
     assert (await idle_house.credits()) == {"balance": 100, "held": 0, "available": 100}
@@ -115,6 +124,34 @@ async def test_an_idempotency_key_replays_the_first_answer(house):
     assert "idempotent-replayed" not in first.headers
     assert again.headers["idempotent-replayed"] == "true"
     assert len((await house.client.get("/api/v1/jobs")).json()["jobs"]) == 2
+
+
+async def test_a_replay_outlives_its_model(house):
+    """A repeat is answered as the first submit was, though nobody serves the model any more; a new one is not."""
+    first = await house.run(**{"Idempotency-Key": "order-1"})
+    door = house.platform.door
+    door.options = replace(door.options, serving={})
+    again = await house.run(**{"Idempotency-Key": "order-1"})
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert (await house.run(**{"Idempotency-Key": "order-2"})).status_code == 503
+
+
+async def test_what_accept_asks_for_is_part_of_the_request(house):
+    """The same body for another file type is another request: its key fits no longer."""
+    asked = {"Idempotency-Key": "order-1", "Prefer": "wait"}
+    first = await house.run(**asked, Accept="image/png")
+    again = await house.run(**asked, Accept="image/png")
+    assert (again.content, again.headers["x-job-id"]) == (first.content, first.headers["x-job-id"])
+    other = await house.run(**asked, Accept="image/webp")
+    assert (await error_of(other))["code"] == "idempotency_mismatch"
+
+
+async def test_a_wait_with_a_key_leaves_its_job_for_the_repeat(idle_house):
+    """A client that loses its connection comes again with the same key and finds its job as it was."""
+    await hung_up(idle_house, (b"idempotency-key", b"order-1"))
+    (job,) = (await idle_house.client.get("/api/v1/jobs")).json()["jobs"]
+    again = await idle_house.run(HUNG_UP, **{"Idempotency-Key": "order-1"})
+    assert (again.json()["jobId"], job["status"]) == (job["jobId"], "pending")
 
 
 async def test_an_idempotency_key_fits_one_body_only(house):
@@ -152,6 +189,25 @@ async def test_a_rate_that_is_used_up_answers_429(idle_house):
     assert [answer.status_code for answer in answers] == [202, 429]
     assert 1 <= int(answers[1].headers["retry-after"]) <= 60
     assert (await error_of(answers[1]))["code"] == "rate_limited"
+
+
+async def test_a_body_over_the_rate_is_not_even_read(idle_house):
+    """Who is over the rate makes us parse nothing, neither as a submit nor as a quote."""
+    key = await idle_house.account("hasty", limits=Limits(rate_per_minute=1))
+    asked = {"Authorization": f"Bearer {key}"}
+    assert (await idle_house.run(**asked)).status_code == 202
+    for call in ("run", "quote"):
+        answer = await idle_house.client.post(f"/api/v1/models/flux/{call}", content=b"not JSON", headers=asked)
+        assert (answer.status_code, (await error_of(answer))["code"]) == (429, "rate_limited")
+
+
+async def test_a_large_quote_costs_as_much_rate_as_a_submit(idle_house):
+    """A quote is free, but megabytes to parse are not."""
+    key = await idle_house.account("curious", limits=Limits(rate_per_minute=2))
+    url, asked = "/api/v1/models/flux/quote", {"Authorization": f"Bearer {key}"}
+    body = SMALL | {"input_image": "data:image/png;base64," + "A" * 100_000}
+    answers = [await idle_house.client.post(url, json=each, headers=asked) for each in (SMALL, SMALL, body, body, body)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200, 429]
 
 
 async def test_credits_that_do_not_suffice_answer_402(idle_house):

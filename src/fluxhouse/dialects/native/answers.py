@@ -14,13 +14,14 @@ _FAILURES = {
     402: "Not enough credits, or the key's spend cap is reached.",
     403: "This key or account may not do that.",
     404: "There is no such model, job or file, or it belongs to another account.",
-    409: "It conflicts with the present state: already ended, or the first submit has not been committed yet.",
+    408: "The body did not come in time.",
+    409: "It conflicts with the present state: not ended yet, ended already, or cancelled before there was a picture.",
     410: "The output or file has expired or was deleted.",
     413: "The body is larger than allowed.",
     415: "The body is of a type that is not accepted here.",
     422: "This idempotency key was used with another request.",
     429: "Too many requests: retry after `Retry-After` seconds.",
-    503: "No backend serves the model now, or this process is not ready.",
+    503: "No backend serves the model, or the database or the store does not answer, or this process is not ready.",
 }
 
 

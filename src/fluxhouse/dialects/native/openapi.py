@@ -76,13 +76,15 @@ _IDEMPOTENCY_KEY = _parameter(
     "header",
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-    "Makes a repeated submit answer what the first one answered, for 24 hours.",
+    "Makes a repeated submit answer what the first one answered, for 24 hours. With it a client that waits may lose "
+    "its connection and ask again: its job goes on.",
 )
 _PREFER = _parameter(
     "header",
     "Prefer",
     {"type": "string"},
-    "`wait=60` waits up to that many seconds and answers 200 with the finished job; any other preference is ignored.",
+    "`wait=60` waits up to that many seconds and answers 200 with the finished job; any other preference is ignored. "
+    "Hanging up meanwhile cancels the job, unless an `Idempotency-Key` was sent.",
 )
 
 
@@ -93,7 +95,7 @@ def _run(model: Model, served: bool) -> Schema:
     answers = {
         "200": finished,
         "202": success("Accepted.", "Submitted", submit=True),
-        **failures(*_KEYED, 402, 404, 409, 410, 413, 415, 422),
+        **failures(*_KEYED, 402, 404, 408, 409, 410, 413, 415, 422),
     }
     unserved = "" if served else " No backend of this installation serves it now: it answers 503."
     return _operation(
@@ -112,7 +114,7 @@ def _quote(model: Model) -> Schema:
         f"quote-{model.id}",
         "models",
         f"Ask what a request to {model.name} would cost",
-        {"200": success("The price; nothing is held.", "Quote"), **failures(*_KEYED, 404, 413, 415)},
+        {"200": success("The price; nothing is held.", "Quote"), **failures(*_KEYED, 404, 408, 413, 415)},
         requestBody=_request_body(model),
     )
 
@@ -200,7 +202,10 @@ def _job_paths() -> Schema:
                 "Follow a job as server-sent events: status, step, preview, image; the last is status",
                 {
                     "200": stream | {"headers": success("", "Job")["headers"]},
-                    "204": {"description": "It has ended and `Last-Event-ID` is its last event: come no more."},
+                    "204": {
+                        "description": "It has ended and `Last-Event-ID` is its last event: come no more.",
+                        "headers": success("", "Job")["headers"],
+                    },
                     **failures(*_KEYED, 404),
                 },
                 parameters=[job_id, last_event],
@@ -323,7 +328,7 @@ def _file_paths() -> Schema:
                 "upload-file",
                 "files",
                 "Upload a picture for use as an input image",
-                {"200": success("Stored.", "File"), **failures(*_KEYED, 413, 415)},
+                {"200": success("Stored.", "File"), **failures(*_KEYED, 408, 413, 415)},
                 requestBody={"required": True, "content": content},
             )
         },

@@ -10,11 +10,9 @@ from starlette.requests import Request
 
 from fluxhouse.dialects.waiting import MAX_SECONDS
 from fluxhouse.generation.errors import InvalidParameter
-from fluxhouse.generation.request import OutputFormat
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_FORMATS = {format.content_type: format for format in OutputFormat}
 
 
 def bearer(request: Request) -> str | None:
@@ -38,19 +36,6 @@ def wait_seconds(request: Request) -> float:
                 if value.isascii() and value.isdigit() and len(value) < 10:
                     return min(float(value), MAX_SECONDS)
     return 0.0
-
-
-def picture_wanted(request: Request) -> tuple[bool, OutputFormat | None]:
-    """Whether `Accept` asks for the picture itself rather than JSON, and the format it must have, None for any."""
-    for entry in request.headers.get("accept", "").split(","):
-        kind = entry.partition(";")[0].strip().lower()
-        if kind in ("application/json", "*/*"):
-            return False, None
-        if kind == "image/*":
-            return True, None
-        if kind in _FORMATS:
-            return True, _FORMATS[kind]
-    return False, None
 
 
 def number_in(request: Request, name: str, default: int, low: int, high: int) -> int:

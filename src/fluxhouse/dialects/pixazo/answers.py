@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from fluxhouse.core.jobs import Job, JobError, JobState
-from fluxhouse.dialects.wire import BodyTooLarge
+from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow
 from fluxhouse.generation.errors import (
     AccountSuspended,
     Conflict,
@@ -55,6 +55,7 @@ ERRORS: Mapping[type[PlatformError], tuple[int, str]] = {
     RateLimited: (429, "Rate limit exceeded, please retry later"),
     PlatformError: (500, "An unexpected error occurred, please try again later"),
     Conflict: (409, "Request conflicts with another one"),
+    BodyTooSlow: (408, "Request body did not come in time"),
     BodyTooLarge: (413, "Request body too large"),
     Gone: (410, "Result no longer available"),
     IdempotencyMismatch: (422, "Idempotency key was used with another request"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,10 +14,10 @@ from starlette.types import Scope as AsgiScope
 from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.core import jobs
 from fluxhouse.core.jobs import Job
-from fluxhouse.core.keys import Caller, Scope
-from fluxhouse.core.submit import Refused, Submitted
+from fluxhouse.core.keys import Scope
+from fluxhouse.core.submit import Refused
 from fluxhouse.dialects import wire
-from fluxhouse.dialects.dialect import Door, Order
+from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.pixazo import answers
 from fluxhouse.dialects.pixazo.openapi import openapi
 from fluxhouse.dialects.pixazo.operations import (
@@ -27,6 +28,7 @@ from fluxhouse.dialects.pixazo.operations import (
     refuse_unknown,
     webhook_parameter,
 )
+from fluxhouse.dialects.submitting import Accent, Wanted, take_in
 from fluxhouse.generation.errors import Gone, InvalidParameter, PlatformError, UnknownJob
 
 DIALECT = "pixazo"
@@ -100,11 +102,9 @@ class Submitting:
         self._webhook = webhook_parameter(model)
 
     async def __call__(self, request: Request) -> Response:
-        caller = await self._door.authenticate(request.headers.get(KEY_HEADER), None)
-        try:
-            answer = await self._take_in(request, caller)
-        except PlatformError as error:
-            answer = await self._door.refuse(caller, MODEL_ID, error)
+        url = request.headers.get(WEBHOOK_HEADER)
+        accent = Accent(DIALECT, MODEL_ID, lambda body: self._read(body, url), beside=url)
+        answer = await take_in(self._door, request, request.headers.get(KEY_HEADER), accent)
         headers = wire.rate_headers(answer.window, self._door.clock.now())
         if isinstance(answer, Refused):
             return _refused(answer.error, headers)
@@ -114,26 +114,18 @@ class Submitting:
             headers["Idempotent-Replayed"] = "true"
         return JSONResponse(body, headers=headers | _NOT_CACHED)
 
-    async def _take_in(self, request: Request, caller: Caller) -> Submitted | Refused:
-        """The door's answer; what it raises was refused before it got there."""
-        caller.key.require(Scope.RUN)
-        asked_url = self._webhook.check(request.headers.get(WEBHOOK_HEADER))
-        url = None if asked_url is None else str(asked_url)
-        content = await wire.read_body(request)
-        asked = self._operation.parse(wire.json_object(content, request.headers.get("content-type")))
-        self._door.require_serving(MODEL_ID)
-        # What makes a repeat the same is all that was asked, and here a header asks too.
-        sent = wire.idempotency_key(request, content if url is None else content + f"\n{url}".encode())
-        if sent is not None and (asked.input_values or url):
-            first = await self._door.replay(caller, MODEL_ID, sent)  # before anything is fetched
-            if first is not None:
-                return first
-        cost_micro = self._price_micro * asked.values["num_images"]
-        if url is not None:
-            await self._door.check_webhook(caller, url, WEBHOOK_HEADER, cost_micro)
-        inputs = await self._door.accept_inputs(caller, asked.input_values, cost_micro)
-        made = asked.request(inputs, self._door.draw_seed())
-        return await self._door.submit(caller, Order(DIALECT, MODEL_ID, made, self._price_micro, sent, url))
+    def _read(self, body: Mapping[str, Any], url: str | None) -> Wanted:
+        asked_url = self._webhook.check(url)
+        asked = self._operation.parse(body)
+        return Wanted(
+            serving=MODEL_ID,
+            price_micro=self._price_micro,
+            count=asked.values["num_images"],
+            input_values=asked.input_values,
+            make=asked.request,
+            webhook_url=None if asked_url is None else str(asked_url),
+            webhook_field=WEBHOOK_HEADER,
+        )
 
 
 def job_body(door: Door, job: Job) -> answers.Body:
@@ -152,7 +144,7 @@ class Polling:
     async def result(self, request: Request) -> Response:
         """Generation A: the id in the body; without a key the id alone is enough, with one the owner is checked."""
         content = await wire.read_body(request, _POLL_BYTES)
-        request_id = _request_id_in(wire.json_object(content, request.headers.get("content-type")))
+        request_id = _request_id_in(await wire.json_object(content, request.headers.get("content-type")))
         key = request.headers.get(KEY_HEADER)
         job = await (self._owned(key, request_id) if key else self._keyless(request_id))
         return JSONResponse(answers.result(job, request_id, self._urls(job)), headers=_NOT_CACHED)

@@ -57,7 +57,7 @@ def _submit(operation: Operation) -> Schema:
     submitted = _closed({"request_id": _REQUEST_ID, "status": {"const": "QUEUED"}, "polling_url": _ADDRESS})
     answers = {
         "200": _answer("Accepted and durable.", submitted, _RATE),
-        **_failures(400, 402, 409, 413, 422, 429, 503),
+        **_failures(400, 402, 408, 413, 422, 429, 503),
     }
     return {
         "operationId": operation.name,
@@ -87,7 +87,7 @@ def _result() -> Schema:
         "operationId": "getFluxDevStatus",
         "security": [{}, {"key": []}],
         "requestBody": _json(body),
-        "responses": {"200": answer, **_failures(400, 401, 403, 404, 410, 413)},
+        "responses": {"200": answer, **_failures(400, 401, 403, 404, 408, 410, 413)},
     }
 
 

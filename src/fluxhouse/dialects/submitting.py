@@ -1,0 +1,106 @@
+"""The one sequence of every submit: rate, body, recall, reading, inputs, order; accents say only how to read a body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from fluxhouse.core import limits
+from fluxhouse.core.keys import Caller, Scope
+from fluxhouse.core.limits import Window
+from fluxhouse.core.submit import Refused, Submitted
+from fluxhouse.dialects.dialect import Door, Order
+from fluxhouse.dialects.wire import idempotency_key, json_object, read_body
+from fluxhouse.generation.errors import PlatformError, RateLimited
+from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.request import GenerationRequest
+
+LARGE_BYTES = 64 * 1024  # a quote of a larger body costs as much rate as a submit
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A body that passed every rule of its dialect.
+
+    `serving` is the catalog entry that makes the images, `price_micro` the price of one. `make` completes the request:
+    it takes the pictures that answer `input_values` one for one, and the seed for a body that names none.
+    `webhook_url`, if any, was sent as `webhook_field`.
+    """
+
+    serving: str
+    price_micro: int
+    count: int
+    input_values: Sequence[tuple[str, str]]
+    make: Callable[[Sequence[InputImage], int], GenerationRequest]
+    webhook_url: str | None
+    webhook_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accent:
+    """How one dialect submits to catalog entry `model`: `read` turns a body into what is wanted, or refuses it.
+
+    `beside` is what the request asks for outside its body; a repeat under one idempotency key must ask for the same.
+    """
+
+    dialect: str
+    model: str
+    read: Callable[[Mapping[str, Any]], Wanted]
+    beside: str | None = None
+
+
+async def admit(door: Door, key_text: str | None, scope: Scope | None) -> tuple[Caller, Window]:
+    """Who comes, and how its rate stands, in one read; raises what concerns the key, or the scope it lacks."""
+    now = door.clock.now()
+    return await door.ask(
+        key_text, scope, lambda connection, caller: (caller, limits.look(connection, caller.key, now))
+    )
+
+
+async def take_in(door: Door, request: Request, key_text: str | None, accent: Accent) -> Submitted | Refused:
+    """The answer to a submit; raises only what concerns the key itself, which nobody's rate can be charged with."""
+    caller, window = await admit(door, key_text, None)
+    try:
+        require_rate(window, door)
+        return await _take_in(door, request, caller, accent)
+    except PlatformError as error:
+        return await door.refuse(caller, accent.model, error)
+
+
+async def read_quoted(door: Door, request: Request, caller: Caller, window: Window) -> Mapping[str, Any]:
+    """The body of a quote: for a caller whose rate is used up it is not even read, and a large one is counted."""
+    require_rate(window, door)
+    content = await read_body(request)
+    if len(content) > LARGE_BYTES:
+        counted = await door.database.write(lambda connection: limits.count(connection, caller.key, door.clock.now()))
+        require_rate(counted, door)
+    return await json_object(content, request.headers.get("content-type"))
+
+
+def require_rate(window: Window, door: Door) -> None:
+    """Raise `RateLimited` where the next submit would be one too many."""
+    if window.exceeded:
+        raise RateLimited(retry_after_seconds=window.seconds_left(door.clock.now()))
+
+
+async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent) -> Submitted | Refused:
+    """The first answer where this is a repeat, whatever has become of the model since; then everything else."""
+    caller.key.require(Scope.RUN)
+    content = await read_body(request)
+    sent = await idempotency_key(request, content, accent.beside)
+    if sent is not None:
+        first = await door.replay(caller, accent.model, sent)
+        if first is not None:
+            return first
+    wanted = accent.read(await json_object(content, request.headers.get("content-type")))
+    door.require_serving(wanted.serving)
+    cost_micro = wanted.price_micro * wanted.count
+    if wanted.webhook_url is not None:
+        await door.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro)
+    inputs = await door.accept_inputs(caller, wanted.input_values, cost_micro)
+    made = wanted.make(inputs, door.draw_seed())
+    order = Order(accent.dialect, accent.model, made, wanted.price_micro, sent, wanted.webhook_url)
+    return await door.submit(caller, order)
