@@ -211,12 +211,11 @@ class HalfWay(TestCard):
 async def test_a_job_that_ends_free_keeps_no_bytes(stage_with, working):
     """An image that was delivered before the job failed is not charged, and not given away."""
     stage = stage_with(HalfWay())
-    await working(stage)
+    worker = await working(stage)
     row = await stage.ended(await stage.submit(count=2))
     assert (row.state, row.captured_micro, row.images) == (JobState.FAILED, 0, ())
-    async with asyncio.timeout(5):
-        while [key async for key in stage.storage.keys("outputs/")]:
-            await asyncio.sleep(0.01)
+    await worker.stop()
+    assert [key async for key in stage.storage.keys("outputs/")] == []
 
 
 async def test_a_store_that_cannot_be_written_fails_the_job_and_nothing_else(stage_with, working):
