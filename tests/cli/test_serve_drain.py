@@ -12,11 +12,9 @@ import pytest
 
 from fluxhouse.cli.bench.subject import free_port
 
-SLOW = """
+GRACE = """
 import functools
-from fluxhouse.engine.testcard import TestCard
 from fluxhouse.worker import worker
-TestCard.__init__.__defaults__ = ("testcard", 4, 4, 0.4, 3.5)
 worker.WorkerOptions = functools.partial(worker.WorkerOptions, grace_seconds={grace})
 """
 
@@ -28,8 +26,9 @@ def slow(tmp_path):
     def make(grace):
         folder = tmp_path / "slow"
         folder.mkdir(exist_ok=True)
-        (folder / "sitecustomize.py").write_text(SLOW.format(grace=grace))
-        return {"PYTHONPATH": os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)}
+        (folder / "sitecustomize.py").write_text(GRACE.format(grace=grace))
+        path = os.pathsep.join([str(folder), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        return {"PYTHONPATH": path, "FLUXHOUSE_MODELS": "*=testcard:0.4"}
 
     return make
 

@@ -10,6 +10,7 @@ from opentelemetry.trace import StatusCode
 
 from fluxhouse.assembly import assemble
 from fluxhouse.core import accounts, keys, ledger
+from fluxhouse.core.ids import new_id
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.settings import Settings
 from fluxhouse.tracing.otel import Traces
@@ -76,18 +77,17 @@ def test_a_trace_is_sampled_whole_or_not_at_all(monkeypatch):
     """By the trace's id, so that processes which never meet decide alike."""
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
-    kept = []
+    kept, jobs = [], [new_id() for _ in range(200)]
     for names in (("submit", "claim"), ("make", "settle")):
         exporter = InMemorySpanExporter()
         traces = Traces(SimpleSpanProcessor(exporter))
-        for number in range(1, 65):
+        for job in jobs:
             for name in names:
-                job = f"{number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128:032x}"
                 traces.collect(name, job, (now_ns(), now_ns()), {}, None, None)
         kept.append([entry.context.trace_id for entry in exporter.get_finished_spans()])
         traces.close()
     assert kept[0] == kept[1]
-    assert 20 < len(kept[0]) < 108
+    assert 2 * 50 < len(kept[0]) < 2 * 150
 
 
 def test_names_of_the_operator_go_first(monkeypatch):

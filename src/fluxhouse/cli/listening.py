@@ -59,6 +59,8 @@ class Listener(uvicorn.Server):
         closing = asyncio.create_task(self._close())
         try:
             await self.serve(sockets=[listener])
+            if closing.done():
+                closing.result()
         finally:
             closing.cancel()
             await asyncio.gather(closing, return_exceptions=True)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
-from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import (
     Link,
     NonRecordingSpan,
@@ -18,8 +19,10 @@ from opentelemetry.trace import (
     SpanKind,
     StatusCode,
     TraceFlags,
+    TraceState,
     set_span_in_context,
 )
+from opentelemetry.util.types import Attributes
 
 from fluxhouse.tracing.spans import Value
 
@@ -36,7 +39,8 @@ class Traces:
         told = Resource.create()
         known = told.attributes.get("service.name", "unknown_service")
         resource = told.merge(named) if str(known).startswith("unknown_service") else told
-        self._provider = TracerProvider(resource=resource, id_generator=_Ids())
+        chosen = TracerProvider(shutdown_on_exit=False).sampler  # by OTEL_TRACES_SAMPLER
+        self._provider = TracerProvider(_ByJob(chosen), resource=resource, id_generator=_Ids())
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("fluxhouse")
 
@@ -79,6 +83,34 @@ class Traces:
         """As the root was: samplers go by the trace's id, which every process knows."""
         sampling = self._provider.sampler.should_sample(None, root.trace_id, f"job {name}")
         return sampling.decision is Decision.RECORD_AND_SAMPLE
+
+
+class _ByJob(Sampler):
+    """A sampler that is shown the first half of a job's id, all random at its head; of a UUID's last half two bits are
+    fixed there, by which a sampler that goes by numbers would take all jobs or none.
+    """
+
+    def __init__(self, chosen: Sampler) -> None:
+        self._chosen = chosen
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """What the chosen sampler says."""
+        return self._chosen.should_sample(
+            parent_context, (trace_id >> 64) or 1, name, kind, attributes, links, trace_state
+        )
+
+    def get_description(self) -> str:
+        """The chosen sampler's own words."""
+        return self._chosen.get_description()
 
 
 class _Ids(RandomIdGenerator):
