@@ -35,12 +35,16 @@ def test_a_picture_to_start_from_counts(fluxhouse, tmp_path):
         (("-o", "a.png", "--model", "flux-dve"), "no model"),
         (("-o", "a.png", "--image", "gone.png"), "--image gone.png"),
         (("-o", "a.png", "--steps", "0"), "num_inference_steps"),
+        (("-o", "missing/dir/a.png"), "-o missing/dir/a.png: there is no folder missing/dir"),
+        (("-o", "folder.png"), "-o folder.png: is a folder"),
     ],
 )
 def test_what_the_catalog_refuses_is_refused(fluxhouse, tmp_path, monkeypatch, arguments, complaint):
     """The same rules as the API's, said in one line."""
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.png").mkdir()
     refused = fluxhouse("generate", "a fox", *arguments)
     assert refused.code == 1
     assert complaint in refused.err
+    assert "painting" not in refused.err
     assert not (tmp_path / "a.png").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import tempfile
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from fluxhouse.assembly import make_backends, make_builtin, require_engine_packages
+from fluxhouse.assembly import make_backends, make_builtin, make_data_folder, require_engine_packages
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
@@ -54,6 +55,7 @@ def generate(
     written_as = _FORMATS.get(output.suffix.lower())
     if written_as is None:
         raise Refusal(f"-o ends in one of {', '.join(_FORMATS)}, not {output.suffix or output.name!r}")
+    _check_writable(output)
     body: dict[str, Any] = {
         "prompt": prompt,
         "seed": seed,
@@ -65,12 +67,28 @@ def generate(
         "prompt_strength": strength,
     }
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
-    with tempfile.TemporaryDirectory(prefix="fluxhouse-") as scratch:
+    # Where the engine may read; with a dot, it is no file of the store.
+    make_data_folder(settings)
+    settings.files_folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".generate-", dir=settings.files_folder) as scratch:
         inputs, paths = _inputs([image] if image is not None and parsed.input_values else [], Path(scratch))
         request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
         made = asyncio.run(_make(settings, request, paths))
-    output.write_bytes(made.content)
+    try:
+        output.write_bytes(made.content)
+    except OSError as error:
+        raise Refusal(f"-o {output}: {error.strerror}") from error
     typer.echo(f"{output}: {made.width} x {made.height}, seed {made.seed}")
+
+
+def _check_writable(output: Path) -> None:
+    """Say before the picture is made where it could not be written."""
+    if not output.parent.is_dir():
+        raise Refusal(f"-o {output}: there is no folder {output.parent}")
+    if output.is_dir():
+        raise Refusal(f"-o {output}: is a folder")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise Refusal(f"-o {output}: may not be written")
 
 
 def _inputs(sources: Sequence[Path], scratch: Path) -> tuple[list[InputImage], list[Path]]:
