@@ -359,7 +359,8 @@ def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) 
         return None
     dtype = "float32" if settings.device == "cpu" else "bfloat16"
     threads = settings.threads or min(os.cpu_count() or 1, 16)
-    return Engine(EngineOptions(models, name=name, device=settings.device, dtype=dtype, threads=threads))
+    readable = tuple({folder for folder in (settings.files_folder, settings.storage_folder) if folder is not None})
+    return Engine(EngineOptions(models, name, settings.device, dtype, threads, readable=readable))
 
 
 def _shown_name(folder: Path, settings: Settings) -> str:

@@ -66,10 +66,12 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def options_over(folder: Path, silence_seconds: float = 60.0) -> EngineOptions:
+def options_over(folder: Path, silence_seconds: float = 60.0, readable: tuple[Path, ...] = ()) -> EngineOptions:
     weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=48, fit_references=True)
     models = {"flux-dev": weights, "flux-kontext-dev": weights}
-    return EngineOptions(models, name="fluxhouse-builtin", threads=1, silence_seconds=silence_seconds)
+    return EngineOptions(
+        models, name="fluxhouse-builtin", threads=1, silence_seconds=silence_seconds, readable=readable
+    )
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +81,9 @@ def options_for() -> Callable[..., EngineOptions]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def engine(checkpoint: Path) -> AsyncIterator[Engine]:
-    """A started engine over the built-in model."""
-    running = Engine(options_over(checkpoint))
+async def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
+    """A started engine over the built-in model, that may read the tests' own files."""
+    running = Engine(options_over(checkpoint, readable=(tmp_path_factory.getbasetemp(),)))
     await running.start()
     yield running
     await running.close()

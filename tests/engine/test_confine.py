@@ -17,6 +17,13 @@ ATTEMPTS = {
     "writing by descriptor": "import os; os.open(readable / 'new', os.O_WRONLY | os.O_CREAT)",
     "removing": "(readable / 'weights').unlink()",
     "reading elsewhere": "open(other)",
+    "reading by a link": "open(f'/proc/self/root{other}')",
+    "a foreign environment": "open(f'/proc/{os.getppid()}/environ')",
+    "listing": "os.listdir(other.parent)",
+    "listing by another way": "list(other.parent.iterdir())",
+    "walking": "os.scandir('/')",
+    "native code": "import ctypes; ctypes.CDLL(None)",
+    "native symbols": "import ctypes; ctypes.pythonapi.PyEval_InitThreads",
 }
 ALLOWED = "open(readable / 'weights').read(); open(given).read(); open('/proc/self/stat').read(); import json, wave"
 

@@ -12,7 +12,7 @@ WEIGHTS = ModelWeights(Path("/weights"), steps=28, guidance=3.5)
 
 def test_options_survive_json() -> None:
     """What the process reads is what the engine was given."""
-    options = EngineOptions({"flux-dev": WEIGHTS}, threads=2, dtype="bfloat16")
+    options = EngineOptions({"flux-dev": WEIGHTS}, threads=2, dtype="bfloat16", readable=(Path("/inputs"),))
     assert EngineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
 
 

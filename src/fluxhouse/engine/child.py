@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
-from fluxhouse.engine import frames
+from fluxhouse.engine import confine, frames
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
@@ -39,6 +39,13 @@ _BY_CODE: dict[str, type[errors.PlatformError]] = {
 Inbox = asyncio.Queue[frames.Frame]
 
 
+class _Reader(asyncio.StreamReader):
+    """Lets what came before a broken link be read: the last words of a process say what was on the device."""
+
+    def set_exception(self, exc: Exception) -> None:  # noqa: ARG002
+        self.feed_eof()
+
+
 class Child:
     """One living process. `gone` is set when it has ended, `has_finished` once it has made all of a request."""
 
@@ -60,7 +67,7 @@ class Child:
 
     async def load(self, options: EngineOptions) -> None:
         """Have it load the weights. Raises WeightsUnavailable, or EngineDied where it ends meanwhile."""
-        reader, self._writer = await asyncio.open_unix_connection(sock=self._link)
+        reader = await self._open()
         try:
             self._send(kind="start", options=options.to_json())
             answer = await frames.read(reader, self._limit)
@@ -70,21 +77,37 @@ class Child:
             raise failure(answer)
         self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._ask_for_signs())]
 
+    async def _open(self) -> asyncio.StreamReader:
+        loop = asyncio.get_running_loop()
+        reader = _Reader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        transport, _ = await loop.create_unix_connection(lambda: protocol, sock=self._link)
+        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+        return reader
+
     async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
-        """The request's progress; closing it early cancels. Raises EngineDied where the process ends."""
+        """The request's progress; closing it early cancels.
+
+        Raises EngineDied where the process ends; it says whether the request had been on the device by then.
+        """
         if self.gone.is_set():
-            raise errors.EngineDied
+            raise errors.EngineDied(on_device=False)
         number, inbox = next(self._numbers), Inbox()
         self._inboxes[number] = inbox
         paths = [str(path.absolute()) for path in inputs]
-        self._send(kind="generate", number=number, request=request.to_json(), inputs=paths)
-        ended = False
+        begun = ended = False
         try:
+            self._send(kind="generate", number=number, request=request.to_json(), inputs=paths)
             while not ended:
                 message = await inbox.get()
                 ended = message["kind"] in ("finished", "failed", "died")
-                if message["kind"] in ("failed", "died"):
+                if message["kind"] == "died":
+                    raise errors.EngineDied(on_device=begun)
+                if message["kind"] == "failed":
                     raise failure(message)
+                if message["kind"] == "begun":
+                    begun = True
+                    continue
                 self.has_finished = self.has_finished or ended
                 yield event(message)
         finally:
@@ -109,7 +132,7 @@ class Child:
         await self._process.wait()
         self.gone.set()
         for inbox in self._inboxes.values():
-            inbox.put_nowait({"kind": "died", "code": errors.EngineDied.code})
+            inbox.put_nowait({"kind": "died"})
         if self._writer is None:
             self._link.close()
             return
@@ -139,21 +162,28 @@ class Child:
 
 
 async def spawn(options: EngineOptions) -> Child:
-    """Start a process that inherits one end of a socket pair, no other descriptor and no secret."""
+    """Start a process that inherits one end of a socket pair, no other descriptor, no folder and no secret."""
+    reach = await asyncio.to_thread(_reach, options)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with theirs:
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "fluxhouse.engine.confine",
-            str(theirs.fileno()),
+            *(sys.executable, "-P", "-m", "fluxhouse.engine.confine", str(theirs.fileno()), *reach),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             pass_fds=(theirs.fileno(),),
             env=environment(options),
+            cwd=os.sep,  # Not where the data may lie: Python looks there.
             start_new_session=True,  # An interrupt at the terminal is for the parent to handle.
         )
     return Child(process, ours, options)
+
+
+def _reach(options: EngineOptions) -> list[str]:
+    """All that the process may read beside libraries; the folders for input files are made where they are missing."""
+    for folder in options.readable:
+        folder.mkdir(parents=True, exist_ok=True)
+    weights = confine.with_targets(weights.folder for weights in options.models.values())
+    return [str(path.absolute()) for path in (*weights, *options.readable)]
 
 
 def environment(options: EngineOptions) -> dict[str, str]:
@@ -161,12 +191,17 @@ def environment(options: EngineOptions) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key in _KEPT or key.startswith(_KEPT_FAMILIES)}
     if options.threads is not None:
         kept["OMP_NUM_THREADS"] = str(options.threads)
+    if "PYTHONPATH" in kept:
+        # The process starts elsewhere.
+        kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, kept["PYTHONPATH"].split(os.pathsep))))
     return kept | {
+        "PYTHONSAFEPATH": "1",
         "HF_HUB_OFFLINE": "1",
         "TRANSFORMERS_VERBOSITY": "error",
         "DIFFUSERS_VERBOSITY": "error",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+        "TORCHINDUCTOR_CACHE_DIR": os.sep,  # It insists on a folder that is there; we compile nothing into it.
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

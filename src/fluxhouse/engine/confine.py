@@ -1,7 +1,9 @@
 """What the engine's process may not do, enforced inside it: outlive its parent, reach a network, start programs, write.
 
-`python -m fluxhouse.engine.confine FD` leaves the network while the process has one thread, as the kernel asks, and
-then becomes `fluxhouse.engine.process FD`. The audit hook is set there, after the libraries are loaded.
+`python -P -m fluxhouse.engine.confine FD PATH…` closes what it inherited beside FD, leaves the network and gives up
+every file but its own and the PATHs while the process has one thread, as the kernel asks, and then becomes
+`fluxhouse.engine.process FD`. The audit hook, which also holds where the kernel knows no Landlock, is set there, after
+the libraries are loaded.
 """
 
 from __future__ import annotations
@@ -10,10 +12,14 @@ import contextlib
 import ctypes
 import os
 import signal
+import site
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from glob import glob
 from pathlib import Path
 from typing import Any
+
+from fluxhouse.engine import landlock
 
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
@@ -33,6 +39,7 @@ _REFUSED = frozenset(
         "os.forkpty",
         "os.posix_spawn",
         "os.spawn",
+        "os.kill",
         "os.remove",
         "os.rename",
         "os.rmdir",
@@ -42,27 +49,84 @@ _REFUSED = frozenset(
         "os.truncate",
         "os.chmod",
         "os.chown",
+        "ctypes.dlopen",
+        "ctypes.dlsym",
+        "ctypes.dlsym/handle",
+        "ctypes.call_function",
+        "ctypes.string_at",
+        "ctypes.wstring_at",
     }
 )
-_SYSTEM = ("/proc", "/sys", "/dev", "/usr", "/lib", "/lib64", "/etc", "/opt")
+_LISTING = frozenset({"os.listdir", "os.scandir"})
+
+# Never /usr, /opt or /etc as a whole: people keep installations and passwords there.
+_SYSTEM = (
+    *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share"),
+    *("/usr/local/lib", "/usr/local/lib64", "/usr/local/share", "/nix/store", "/gnu/store", "/run/opengl-driver"),
+    *("/opt/nvidia", "/opt/cuda", "/opt/intel", "/opt/rocm", *glob("/usr/local/cuda*")),
+    *(f"/etc/{name}" for name in ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "ld.so.preload", "localtime")),
+    *(f"/etc/{name}" for name in ("nsswitch.conf", "passwd", "group", "os-release", "mime.types", "OpenCL", "nvidia")),
+    *("/etc/ssl/openssl.cnf", "/etc/locale.alias", "/etc/timezone"),
+    *("/sys/devices", "/sys/bus", "/sys/class", "/sys/module", "/sys/fs/cgroup", "/sys/kernel/mm"),
+    *(f"/proc/{name}" for name in ("cpuinfo", "meminfo", "stat", "version", "filesystems", "devices", "modules")),
+    *("/proc/sys", "/proc/driver", "/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"),
+)
+_DEVICES = ("/dev/null", "/dev/shm", "/dev/dri", "/dev/nvidia-caps", *glob("/dev/nvidia*"))
+_MANY_DESCRIPTORS = 1 << 20
+_OF_AN_INSTALLATION = ("bin", "lib", "lib32", "lib64", "share", "etc", "ssl", "pyvenv.cfg")
 
 
 class Readable:
     """The paths that the process may open, beside the interpreter's and the system's own."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        own = (sys.prefix, sys.base_prefix, *(entry for entry in sys.path if entry))
-        wanted = (*own, *(str(folder) for folder in folders))
-        self._roots = tuple({*_SYSTEM, *map(os.path.abspath, wanted), *map(os.path.realpath, wanted)})
+        granted = tuple(os.path.realpath(folder) for folder in folders)
+        own = (*_interpreter(), *_packages(granted), f"/proc/{os.getpid()}", *_DEVICES, *_SYSTEM)
+        self.roots = tuple(sorted({*map(os.path.realpath, own), *granted}))
         self._files: frozenset[str] = frozenset()
 
     def admit(self, files: Iterable[Path]) -> None:
         """Let exactly these input files be opened, beside the roots."""
-        self._files = frozenset(str(file) for file in files)
+        self._files = frozenset(os.path.realpath(file) for file in files)
 
     def holds(self, path: str) -> bool:
-        where = os.path.abspath(path)
-        return where in self._files or any(where == root or where.startswith(root + os.sep) for root in self._roots)
+        """Whether the file behind every link of the path lies in reach."""
+        where = os.path.realpath(path)
+        return where in self._files or any(_lies_in(where, root) for root in self.roots)
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _interpreter() -> Iterator[str]:
+    yield sys.executable
+    for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix):
+        yield from (os.path.join(prefix, name) for name in _OF_AN_INSTALLATION)
+
+
+def _packages(granted: tuple[str, ...]) -> Iterator[str]:
+    """Where modules come from, but for an entry with a granted folder inside it: that holds the data, not packages."""
+    yield str(Path(__file__).parents[1])
+    wanted = (*sys.path, *site.getsitepackages(), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    for entry in filter(os.path.isabs, wanted):
+        if not any(_lies_in(folder, os.path.realpath(entry)) for folder in granted):
+            yield entry
+
+
+def with_targets(folders: Iterable[Path]) -> list[Path]:
+    """The folders, and what links inside them lead to: a hub's cache keeps its files elsewhere."""
+    found: list[Path] = []
+    pending = list(folders)
+    while pending:
+        folder = pending.pop()
+        if folder in found:
+            continue
+        found.append(folder)
+        for inner, folders_inside, files in os.walk(folder):
+            links = [Path(inner, name) for name in (*folders_inside, *files)]
+            pending.extend(link.resolve() for link in links if link.is_symlink())
+    return found
 
 
 def refuse_the_rest(readable: Readable) -> None:
@@ -73,18 +137,23 @@ def refuse_the_rest(readable: Readable) -> None:
             raise PermissionError(f"the engine's process may not: {event}")
         if event == "open":
             _check_open(readable, *arguments)
+        elif event in _LISTING:
+            _check_read(readable, "." if arguments[0] is None else arguments[0])
 
     sys.addaudithook(audit)
 
 
 def _check_open(readable: Readable, path: Any, _mode: Any, flags: int) -> None:
+    if isinstance(path, str | bytes | os.PathLike) and flags & _WRITING and os.fsdecode(path) != os.devnull:
+        raise PermissionError(f"the engine's process may not write: {os.fsdecode(path)}")
+    _check_read(readable, path)
+
+
+def _check_read(readable: Readable, path: Any) -> None:
     if not isinstance(path, str | bytes | os.PathLike):
         return  # An open file descriptor.
-    name = os.fsdecode(path)
-    if flags & _WRITING and name != os.devnull:
-        raise PermissionError(f"the engine's process may not write: {name}")
-    if not readable.holds(name):
-        raise PermissionError(f"the engine's process may not read: {name}")
+    if not readable.holds(os.fsdecode(path)):
+        raise PermissionError(f"the engine's process may not read: {os.fsdecode(path)}")
 
 
 def end_with_parent() -> None:
@@ -111,13 +180,23 @@ def leave_network() -> bool:
     return True
 
 
+def close_others(link: int) -> None:
+    """Close every descriptor but the three standard ones and the link: what the parent inherited is none of ours."""
+    last = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, link)
+    os.closerange(link + 1, last if last > 0 else _MANY_DESCRIPTORS)
+
+
 def main() -> None:
     """Confine, then become the process that serves the link at descriptor FD."""
-    end_with_parent()
-    leave_network()
     link = int(sys.argv[1])
+    end_with_parent()
+    close_others(link)
+    leave_network()
+    with contextlib.suppress(OSError):  # A container may forbid the call; the audit hook still holds.
+        landlock.restrict(Readable(map(Path, sys.argv[2:])).roots, _DEVICES)
     os.set_inheritable(link, True)
-    os.execv(sys.executable, [sys.executable, "-m", "fluxhouse.engine.process", str(link)])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "fluxhouse.engine.process", str(link)])
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
+_SENT_AT_MOST = 4
 _HEALTHY_SECONDS = 60.0
 """A process that finished a request or lived this long was well: its restart is not delayed."""
 
@@ -84,14 +85,24 @@ class Engine:
             await child.end()
 
     async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
-        """As the protocol has it; where the process is being started again, it waits for that."""
+        """As the protocol has it; where the process is being started again, it waits for that.
+
+        A request that waited while another ended the process is sent to the next one, a few times.
+        """
         if request.model not in self._options.models:
             raise WeightsUnavailable(f"This engine holds no weights for {request.model}.", field="model")
         check(request, tuple(inputs), self._options.max_pixels)
-        child = await self._living_child()
-        async with aclosing(child.generate(request, inputs)) as progress:
-            async for event in progress:
-                yield event
+        for left in reversed(range(_SENT_AT_MOST)):
+            child = await self._living_child()
+            try:
+                async with aclosing(child.generate(request, inputs)) as progress:
+                    async for event in progress:
+                        yield event
+                return
+            except EngineDied as death:
+                # Nothing of it was yielded where it was not on the device.
+                if death.on_device or self._keeper is None or left == 0:
+                    raise
 
     async def _living_child(self) -> Child:
         if self._keeper is None:

@@ -36,7 +36,8 @@ class EngineOptions:
 
     Ids that name the same folder share its weights. `threads` None leaves torch's own number; the same bytes for the
     same request are promised for the same number only. `start_seconds` bounds the load and the wait for a restart;
-    after `silence_seconds` without a sign the process is ended and started again.
+    after `silence_seconds` without a sign the process is ended and started again. Input files lie in the folders
+    `readable`, which are made where they are missing: the process can open nothing elsewhere but weights and libraries.
     """
 
     models: Mapping[str, ModelWeights]
@@ -49,6 +50,7 @@ class EngineOptions:
     max_frame_bytes: int = 128 * 1024 * 1024
     start_seconds: float = 900.0
     silence_seconds: float = 120.0
+    readable: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -62,8 +64,11 @@ class EngineOptions:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping that `from_json` restores."""
-        plain = {key: getattr(self, key) for key in self.__dataclass_fields__ if key != "models"}
-        return plain | {"models": {model: _weights_to_json(weights) for model, weights in self.models.items()}}
+        plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
+        return plain | {
+            "models": {model: _weights_to_json(weights) for model, weights in self.models.items()},
+            "readable": [str(folder.absolute()) for folder in self.readable],
+        }
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> EngineOptions:
@@ -71,7 +76,7 @@ class EngineOptions:
             model: ModelWeights(**{**weights, "folder": Path(weights["folder"])})
             for model, weights in fields["models"].items()
         }
-        return cls(**{**fields, "models": models})
+        return cls(**{**fields, "models": models, "readable": tuple(map(Path, fields["readable"]))})
 
 
 def _weights_to_json(weights: ModelWeights) -> dict[str, Any]:

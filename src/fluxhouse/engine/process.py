@@ -67,6 +67,7 @@ class Process:
         self._came: queue.SimpleQueue[frames.Frame] = queue.SimpleQueue()
         self._inputs: dict[int, tuple[Path, ...]] = {}
         self._seconds: dict[int, float] = {}
+        self._begun: set[int] = set()
 
     def read(self) -> None:
         """Pass on what comes, until the link closes; then end the process, whatever it computes."""
@@ -121,6 +122,10 @@ class Process:
 
     def _advance(self, trajectory: Trajectory) -> None:
         before = trajectory.seconds
+        if trajectory.number not in self._begun:
+            # Said before the device is touched: where this process ends now, this request may be why.
+            self._begun.add(trajectory.number)
+            self._link.send(kind="begun", number=trajectory.number)
         self._runner.step(trajectory)
         place = {"number": trajectory.number, "index": trajectory.index, "step": trajectory.step}
         seconds = trajectory.seconds - before
@@ -149,6 +154,7 @@ class Process:
         self._runner.drop(self._scheduler.remove_request(number))
         self._inputs.pop(number, None)
         self._seconds.pop(number, None)
+        self._begun.discard(number)
 
 
 def start(link: Link) -> Process:
@@ -158,7 +164,7 @@ def start(link: Link) -> Process:
     link.limit = options.max_frame_bytes
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    readable = confine.Readable(weights.folder for weights in options.models.values())
+    readable = confine.Readable(confine.with_targets(weights.folder for weights in options.models.values()))
     confine.refuse_the_rest(readable)
     runner = Runner(options)
     started = time.monotonic()

@@ -219,9 +219,13 @@ class GenerationFailed(PlatformError):
 
 
 class EngineDied(GenerationFailed):
-    """The engine process ended while the job was on the device."""
+    """The engine process ended while it had the job."""
 
     code = "engine_died"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, on_device: bool = True) -> None:
+        super().__init__(message, field=field)
+        self.on_device = on_device  # Whether the device had begun with it, so that it may be why.
 
 
 class EngineCrashed(GenerationFailed):

@@ -201,7 +201,9 @@ class Worker:
         try:
             with span("make", job.id, model=job.request.model, backend=job.served_by, attempt=job.attempt):
                 complete = await attempt.run()
-        except EngineDied:
+        except EngineDied as death:
+            if not death.on_device:
+                return lambda c, row: settle.worker_died(c, row, clock.now())
             alone = job.engine_deaths > 0
             log.warning("engine_died", alone=alone)
             return lambda c, row: settle.engine_died(c, row, clock.now(), alone=alone)
