@@ -12,6 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from fluxhouse.cli.opening import Refusal
+from fluxhouse.cli.protocol import BoundedProtocol
 
 _GRACE_SECONDS = 10  # for answers still under way when nothing works any more
 _KEEP_ALIVE_SECONDS = 30
@@ -25,7 +26,7 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=BoundedProtocol,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
