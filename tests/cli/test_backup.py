@@ -125,3 +125,13 @@ def test_without_a_database_there_is_nothing_to_back_up(fluxhouse, tmp_path):
     refused = fluxhouse("backup", str(tmp_path / "backup.tar"))
     assert (refused.code, "there is no database" in refused.err) == (1, True)
     assert not (tmp_path / "backup.tar").exists()
+
+
+def test_another_database_has_its_own_tools(fluxhouse, tmp_path, monkeypatch):
+    """With PostgreSQL both commands name what to use instead, and reach for nothing."""
+    monkeypatch.setenv("FLUXHOUSE_DATABASE_URL", "postgresql://nobody@nowhere.invalid/house")
+    monkeypatch.setenv("FLUXHOUSE_STORAGE_URL", str(tmp_path / "shared"))
+    monkeypatch.setenv("FLUXHOUSE_SECRET", "a secret of the whole fleet")
+    for command in ("backup", "restore"):
+        refused = fluxhouse(command, str(tmp_path / "backup.tar"))
+        assert (refused.code, "pg_dump" in refused.err) == (1, True)
