@@ -17,8 +17,14 @@ from fluxhouse.assembly import (
     write_private,
 )
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.core import accounts, keys, ledger
+from fluxhouse.core.jobs import JobState
+from fluxhouse.core.reconcile import reconcile
 from fluxhouse.database.lock import FolderInUse
+from fluxhouse.dialects.dialect import Order
 from fluxhouse.engine.testcard import TestCard
+from fluxhouse.generation.backend import StepDone
+from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.settings import Settings, SettingsRefused
 
 CATALOG = Catalog.load()
@@ -157,3 +163,43 @@ async def test_a_loading_engine_is_not_ready_and_a_failed_one_says_why(tmp_path,
         await platform.warmed_up()
     assert await platform.not_ready() == "the engine is not running"
     await platform.stop()
+
+
+async def test_two_processes_are_one_installation(tmp_path, new_postgres):
+    """What one takes in the other makes; progress, end and picture reach the first, and a cancel the other."""
+    shared = {"database_url": new_postgres(), "storage_url": str(tmp_path / "files"), "secret": "0123456789abcdef"}
+    api = assemble(Settings(data=tmp_path / "api", **shared), {"*": TestCard()}, works=False)
+    worker = assemble(Settings(data=tmp_path / "worker", **shared), {"*": TestCard(step_seconds=0.1)})
+    await api.start()
+    await worker.start()
+    try:
+        key = await api.database.write(lambda c: opened_account(c, api.door))
+        caller = await worker.door.authenticate(key, None)
+        request = GenerationRequest("flux-dev", "a fox", 64, 64, seed=1, steps=12)
+        order = Order("native", "flux-dev", request, 1_000_000)
+        first = (await api.door.submit(caller, order)).job
+        with api.door.feed.subscribe(first.id) as hints:
+            async with asyncio.timeout(10):
+                while not isinstance(await hints.get(), StepDone):
+                    pass
+        after = await api.door.wait(first.id, 20)
+        assert (after.state, len(after.images)) == (JobState.SUCCEEDED, 1)
+        assert await api.door.storage.get(after.images[0].key)
+        second = (await api.door.submit(caller, order)).job
+        with api.door.feed.subscribe(second.id) as hints:
+            async with asyncio.timeout(10):
+                while not isinstance(await hints.get(), StepDone):
+                    pass
+        await api.door.cancel(caller, second.id)
+        assert (await api.door.wait(second.id, 1)).state is JobState.CANCELLED
+        assert await api.database.read(reconcile) == []
+        assert (await api.not_ready(), await worker.not_ready()) == (None, None)
+    finally:
+        await worker.stop()
+        await api.stop()
+
+
+def opened_account(connection, door):
+    account = accounts.create(connection, "ada", door.clock.now())
+    ledger.grant(connection, account.id, 100_000_000, door.clock.now(), None)
+    return keys.issue(connection, account.id, door.options.pepper, door.clock.now())[1]

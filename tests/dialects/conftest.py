@@ -86,15 +86,15 @@ SMOKE = frozenset({"test_dialect", "test_waiting", "test_events", "test_polling"
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that builds a house does so on both databases, on PostgreSQL mostly in the long run."""
-    if "kind" in metafunc.fixturenames:
+    if "database_kind" in metafunc.fixturenames:
         seldom = () if metafunc.module.__name__.rpartition(".")[2] in SMOKE else pytest.mark.long
-        metafunc.parametrize("kind", ["sqlite", pytest.param("postgres", marks=seldom)])
+        metafunc.parametrize("database_kind", ["sqlite", pytest.param("postgres", marks=seldom)])
 
 
 @pytest.fixture
-def shared(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> dict[str, str]:
+def shared(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -> dict[str, str]:
     """The settings that one installation's processes share."""
-    if kind == "sqlite":
+    if database_kind == "sqlite":
         return {}
     new_postgres = request.getfixturevalue("new_postgres")
     return {"database_url": new_postgres(), "storage_url": str(tmp_path / "shared"), "secret": "a secret of the tests"}
