@@ -1,9 +1,13 @@
 """Idempotency keys: 255 characters, one first answer, purged in time."""
 
+import asyncio
+
 import pytest
 
 from fluxhouse.core import idempotency
 from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
+from fluxhouse.core.submit import submit
+from fluxhouse.database.database import Database
 from fluxhouse.generation.errors import IdempotencyMismatch
 
 SENT = IdempotencyKey("k" * idempotency.MAX_LENGTH, "/run", "a" * 64)
@@ -31,3 +35,19 @@ def test_an_old_key_is_forgotten_even_unpurged(house, ada):
     assert house.do(idempotency.recall, ada.account.id, other, now) is None
     house.do(idempotency.remember, ada.account.id, other, answer, now)
     assert house.do(idempotency.purge, now) == 0
+
+
+async def test_many_at_once_through_two_processes_are_one(house, ada):
+    """The same submit from eight callers at the same moment, at two API processes, makes one job and one hold."""
+    databases = [Database(house.url)] if house.url.startswith("sqlite") else [Database(house.url), Database(house.url)]
+    for database in databases:
+        database.start()
+    submission = house.submission(ada, idempotency=IdempotencyKey("key", "/run", "a" * 64))
+    tries = [database.write(lambda c: submit(c, submission, house.now())) for database in databases for _ in range(8)]
+    answers = await asyncio.gather(*tries)
+    for database in databases:
+        database.close()
+    assert len({answer.job.id for answer in answers}) == 1
+    assert [answer.replayed for answer in answers].count(False) == 1
+    assert house.balance(ada)[1] == submission.price_micro
+    assert house.drift() == []
