@@ -44,3 +44,14 @@ async def test_an_expired_address_is_gone(house):
     url = (await house.done())["output"]["images"][0]
     house.clock.ahead = timedelta(hours=25)
     assert (await house.get(url)).status_code == 410
+
+
+async def test_the_jobs_row_decides_whether_a_picture_is_gone(house):
+    """A picture marked as removed is gone though its file is still there; one of no job was never there."""
+    url = (await house.done())["output"]["images"][0]
+    door = house.platform.door
+    made = await door.database.write(lambda c: c.exec_driver_sql("UPDATE jobs SET output_removed_at = 1").rowcount)
+    assert (made, (await house.get(url)).status_code) == (1, 410)
+    stray = "outputs/" + "0" * 32 + "/0.png"
+    await door.storage.put(stray, b"x")
+    assert (await house.get(door.signer.sign(stray, door.clock.now() + timedelta(hours=1)))).status_code == 404

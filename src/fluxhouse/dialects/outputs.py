@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from fluxhouse.core import jobs
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.generation.errors import Gone, UnknownFile
 from fluxhouse.storage.ranges import etag_of, selected
@@ -31,7 +32,7 @@ class Outputs:
         self._door = door
 
     async def get(self, request: Request) -> Response:
-        """The picture; raises `UnknownFile` for a signature never made, `Gone` once expired or deleted."""
+        """The picture; raises `UnknownFile` for a signature or job never made, `Gone` once expired or deleted."""
         job, file = request.path_params["job"], request.path_params["file"]
         key = f"outputs/{job}/{file}"
         query = request.query_params
@@ -40,7 +41,7 @@ class Outputs:
         content_type = _CONTENT_TYPES.get(file.rpartition(".")[2])
         if content_type is None:
             raise UnknownFile
-        content = await self._content(key)
+        content = await self._content(job, key)
         etag = etag_of(key, len(content))
         span = selected(
             len(content),
@@ -54,8 +55,16 @@ class Outputs:
         headers["Content-Disposition"] = f'inline; filename="{job}-{file}"'
         return Response(content[span.start : span.stop], span.status, headers, content_type)
 
-    async def _content(self, key: str) -> bytes:
-        """The bytes; an address we signed whose file is no more was deleted before its time."""
+    async def _content(self, job_id: str, key: str) -> bytes:
+        """The bytes; an address we signed whose file is no more was deleted before its time.
+
+        The job's row is asked first: a store may go on giving out what it was told to delete.
+        """
+        job = await self._door.database.read(lambda connection: jobs.find(connection, job_id))
+        if job is None:
+            raise UnknownFile
+        if job.output_removed_at is not None:
+            raise Gone
         try:
             return await self._door.storage.get(key)
         except UnknownFile:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -127,6 +127,17 @@ async def idempotency_key(request: Request, content: bytes, asked_beside: str | 
     if asked_beside is not None:
         digest.update(f"\n{asked_beside}".encode())
     return IdempotencyKey(key, request.url.path, digest.hexdigest())
+
+
+def refuse_query(request: Request, allowed: Collection[str] = ()) -> None:
+    """Raise `InvalidParameter` for the first query parameter that is not `allowed`, or that is given twice."""
+    for name, value in request.query_params.multi_items():
+        shown = name[:100].encode(errors="replace").decode()
+        if name not in allowed:
+            takes = f"it takes: {', '.join(allowed)}" if allowed else "it takes none"
+            raise InvalidParameter(f"`{shown}` is not a query parameter of this address; {takes}.", field=shown)
+        if request.query_params[name] != value:
+            raise InvalidParameter(f"`{shown}` is given twice.", field=shown)
 
 
 def rate_headers(window: Window, now: datetime) -> dict[str, str]:

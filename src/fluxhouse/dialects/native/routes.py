@@ -16,6 +16,7 @@ from fluxhouse.dialects.native.polling import Polling
 from fluxhouse.dialects.native.submitting import Submitting
 from fluxhouse.dialects.native.uploads import Uploads
 from fluxhouse.dialects.native.webhooks import Webhooks
+from fluxhouse.dialects.wire import refuse_query
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -31,25 +32,35 @@ def routes(door: Door) -> list[BaseRoute]:
         Webhooks(door),
     )
     return [
-        Route("/api/v1/models/{model}/run", submitting.run, methods=["POST"]),
-        Route("/api/v1/models/{model}/quote", submitting.quote, methods=["POST"]),
-        Route("/api/v1/jobs/{job}", _got_or_deleted(polling.get, polling.cancel), methods=["GET", "DELETE"]),
-        Route("/api/v1/jobs/{job}/output", polling.remove_output, methods=["DELETE"]),
-        Route("/api/v1/jobs/{job}/events", Events(door).stream, methods=["GET"]),
-        Route("/api/v1/jobs/{job}/webhook", webhooks.delivery, methods=["GET"]),
-        Route("/api/v1/jobs/{job}/webhook/replay", webhooks.replay, methods=["POST"]),
-        Route("/api/v1/webhooks/secret", webhooks.secret, methods=["GET"]),
-        Route("/api/v1/webhooks/secret/rotate", webhooks.rotate, methods=["POST"]),
-        Route("/api/v1/jobs", polling.list, methods=["GET"]),
-        Route("/api/v1/models", models.list, methods=["GET"]),
-        Route("/api/v1/models/{model}", models.get, methods=["GET"]),
-        Route("/api/v1/models/{model}/schema", models.schema, methods=["GET"]),
-        Route("/api/openapi", models.openapi, methods=["GET"]),
-        Route("/api/v1/files", uploads.add, methods=["POST"]),
-        Route("/api/v1/files/{file}", _got_or_deleted(uploads.get, uploads.remove), methods=["GET", "DELETE"]),
-        Route("/api/v1/credits", account.credits, methods=["GET"]),
-        Route("/api/v1/usage", account.usage, methods=["GET"]),
+        _route("POST", "/api/v1/models/{model}/run", submitting.run),
+        _route("POST", "/api/v1/models/{model}/quote", submitting.quote),
+        _route("GET DELETE", "/api/v1/jobs/{job}", _got_or_deleted(polling.get, polling.cancel)),
+        _route("DELETE", "/api/v1/jobs/{job}/output", polling.remove_output),
+        _route("GET", "/api/v1/jobs/{job}/events", Events(door).stream),
+        _route("GET", "/api/v1/jobs/{job}/webhook", webhooks.delivery),
+        _route("POST", "/api/v1/jobs/{job}/webhook/replay", webhooks.replay),
+        _route("GET", "/api/v1/webhooks/secret", webhooks.secret),
+        _route("POST", "/api/v1/webhooks/secret/rotate", webhooks.rotate),
+        _route("GET", "/api/v1/jobs", polling.list, "limit", "cursor", "status", "model"),
+        _route("GET", "/api/v1/models", models.list, "modality", "detailed"),
+        _route("GET", "/api/v1/models/{model}", models.get),
+        _route("GET", "/api/v1/models/{model}/schema", models.schema),
+        _route("GET", "/api/openapi", models.openapi),
+        _route("POST", "/api/v1/files", uploads.add),
+        _route("GET DELETE", "/api/v1/files/{file}", _got_or_deleted(uploads.get, uploads.remove)),
+        _route("GET", "/api/v1/credits", account.credits),
+        _route("GET", "/api/v1/usage", account.usage, "days", "from", "to"),
     ]
+
+
+def _route(methods: str, path: str, endpoint: Endpoint, *parameters: str) -> Route:
+    """A route that takes these query parameters and refuses all others."""
+
+    async def asked(request: Request) -> Response:
+        refuse_query(request, parameters)
+        return await endpoint(request)
+
+    return Route(path, asked, methods=methods.split())
 
 
 def _got_or_deleted(get: Endpoint, delete: Endpoint) -> Endpoint:

@@ -79,6 +79,7 @@ class Endpoint:
             body = {"error": "Method not allowed", "message": f"Use {allowed}."}
             return JSONResponse(body, 405, {"Allow": allowed} | _NOT_CACHED)
         try:
+            wire.refuse_query(request)
             return await self._answer(request)
         except PlatformError as error:
             return _refused(error)

@@ -108,7 +108,7 @@ def _status() -> Schema:
     return {
         "operationId": "getRequestStatus",
         "parameters": [{"name": "job", "in": "path", "required": True, "schema": _REQUEST_ID}],
-        "responses": {"200": _answer("How the request stands.", envelope), **_failures(401, 403, 404, 410)},
+        "responses": {"200": _answer("How the request stands.", envelope), **_failures(400, 401, 403, 404, 410)},
     }
 
 
