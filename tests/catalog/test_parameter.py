@@ -1,7 +1,6 @@
 """One parameter: types as JSON means them, ranges, null, and what is not supported."""
 
 import math
-
 from time import perf_counter
 
 import pytest
