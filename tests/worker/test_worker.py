@@ -88,7 +88,7 @@ async def test_a_cancel_between_claim_and_start_is_seen(stage_with, working):
     job = await stage.submit()
     (claimed,) = await stage.take()
     await stage.cancel(claimed)
-    await worker._work(claimed)
+    await worker._making.work(claimed)
     row = await stage.job(job)
     assert row.state is JobState.CANCELLED
     assert row.images == ()

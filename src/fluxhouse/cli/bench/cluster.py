@@ -1,4 +1,4 @@
-"""A fleet under attack: two API processes, three workers with folders of their own, PostgreSQL and an S3 server."""
+"""A fleet under attack: two API processes, three workers with folders of their own, PostgreSQL and an S3 postgres."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _PACED = {"FLUXHOUSE_MODELS": "*=testcard:0.1"}  # pictures that cost no device,
 class Cluster:
     """The whole fleet on one machine, each process with a data folder of its own.
 
-    `server` is None where the database is somebody else's, which then is no victim.
+    `postgres` is None where the database is somebody else's, which then is no victim.
     """
 
-    def __init__(self, folder: Path, database_url: str, storage_url: str, server: OwnPostgres | None) -> None:
-        self._server = server
+    def __init__(self, folder: Path, database_url: str, storage_url: str, postgres: OwnPostgres | None) -> None:
+        self._postgres = postgres
         environment = {
             "FLUXHOUSE_DATABASE_URL": database_url,
             "FLUXHOUSE_STORAGE_URL": storage_url,
@@ -41,7 +41,7 @@ class Cluster:
             self._processes[f"api {number}"] = _process(folder / f"api-{number}", environment, "serve")
         for number in range(WORKERS):
             self._processes[f"worker {number}"] = _process(folder / f"worker-{number}", environment, "worker")
-        self.victims = [*self._processes, *(["database", "database"] if server is not None else [])]
+        self.victims = [*self._processes, *(["database", "database"] if postgres is not None else [])]
 
     @property
     def urls(self) -> list[str]:
@@ -58,10 +58,10 @@ class Cluster:
     def strike(self, victim: str) -> None:
         """Kill -9 one process and start it again, or crash the database and let it recover."""
         if victim == "database":
-            assert self._server is not None, "a victim only where it is ours"
-            self._server.crash()
+            assert self._postgres is not None, "a victim only where it is ours"
+            self._postgres.crash()
             time.sleep(1)
-            self._server.start()
+            self._postgres.start()
         else:
             self._processes[victim].strike("server")
 
@@ -83,15 +83,15 @@ class Cluster:
 def standing(folder: Path, database_url: str | None = None) -> Iterator[Cluster]:
     """A started cluster; on a new database of the server at that address, or on a server of its own."""
     with ExitStack() as closing:
-        server = None
+        postgres = None
         if database_url is None:
-            server = OwnPostgres()
-            closing.callback(server.close)
-            url = new_database(server.url)
+            postgres = OwnPostgres()
+            closing.callback(postgres.close)
+            url = new_database(postgres.url)
         else:
             url = new_database(database_url)
             closing.callback(drop_database, url)
-        cluster = Cluster(folder, url, closing.enter_context(_bucket(folder)), server)
+        cluster = Cluster(folder, url, closing.enter_context(_bucket(folder)), postgres)
         closing.callback(cluster.close)
         cluster.start()
         yield cluster
@@ -104,7 +104,7 @@ def _bucket(folder: Path) -> Iterator[str]:
     endpoint = f"http://127.0.0.1:{port}"
     with (folder / "s3.log").open("wb") as log:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        server = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | _AWS)
+        stand_in = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | _AWS)
     try:
         deadline = time.monotonic() + READY_SECONDS
         while True:
@@ -112,13 +112,13 @@ def _bucket(folder: Path) -> Iterator[str]:
                 httpx2.put(f"{endpoint}/{BUCKET}", timeout=5).raise_for_status()
                 break
             except httpx2.TransportError:
-                if time.monotonic() > deadline or server.poll() is not None:
+                if time.monotonic() > deadline or stand_in.poll() is not None:
                     raise RuntimeError("needs the extra dev (moto's server)") from None
                 time.sleep(0.1)
         yield f"s3://{BUCKET}?endpoint={endpoint}&region=us-east-1"
     finally:
-        server.kill()
-        server.wait()
+        stand_in.kill()
+        stand_in.wait()
 
 
 def _process(folder: Path, environment: Mapping[str, str], role: str) -> Subject:

@@ -81,14 +81,14 @@ def api_command(calls: Calls = 2000, database: Which = Kind.SQLITE, database_url
     """Submits, polls and claims against a real server with an instant backend, by number of clients."""
     table = Table("what", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
     with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder, ExitStack() as closing:
-        server = database_url
-        if database is Kind.POSTGRES and server is None:
+        address = database_url
+        if database is Kind.POSTGRES and address is None:
             own = OwnPostgres()
             closing.callback(own.close)
-            server = own.url
+            address = own.url
 
         def fresh() -> str | None:
-            return None if server is None else new_database(server)
+            return None if address is None else new_database(address)
 
         rows = list(api.submits(_inside(folder, "submits"), calls, fresh()))
         rows.append(api.claims(_inside(folder, "claims"), min(calls, 300), fresh()))
