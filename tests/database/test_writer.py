@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fluxhouse.database.sqlite import writing_engine
 from fluxhouse.database.writer import GROUP_LIMIT, Writer
+from fluxhouse.generation.errors import DatabaseUnavailable
 
 
 def note(text):
@@ -104,7 +105,7 @@ def test_a_lost_table_lock_fails_the_one_who_waited(database, url):
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA busy_timeout=1"))
     with database.transaction() as blocking:
         note("b")(blocking)
-        with pytest.raises(Exception, match="database is locked"):
+        with pytest.raises(DatabaseUnavailable):
             writer.submit(note("c")).result(10)
     writer.submit(note("d")).result(10)
     writer.close()

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError
 
 from fluxhouse.database.migrate import upgrade
-from fluxhouse.database.sqlite import reading_engine, writing_engine
+from fluxhouse.database.sqlite import reading_engine, told, writing_engine
 from fluxhouse.database.writer import Writer
 
 T = TypeVar("T")
 
 READERS = 3  # threads; a read is short, and SQLite readers never wait for the writer in WAL mode
+_PING_SECONDS = 5.0
 
 
 class Embedded:
@@ -56,10 +58,15 @@ class Embedded:
         return self._readers.submit(self._read, query)
 
     def _read(self, query: Callable[[Connection], T]) -> T:
-        with self._reading.connect() as connection:
-            return query(connection)
+        try:
+            with self._reading.connect() as connection:
+                return query(connection)
+        except DBAPIError as error:
+            raise told(error, writing=False) from error
 
     def ping(self) -> None:
+        if self._writer is not None and self._writer.outage is not None:
+            self._writer.submit(_write_something).result(_PING_SECONDS)
         with self._reading.connect() as connection:
             connection.exec_driver_sql("SELECT 1")
 
@@ -76,3 +83,9 @@ class Embedded:
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:  # noqa: ARG002  One process works here, so it always is.
         yield True
+
+
+def _write_something(connection: Connection) -> None:
+    """Change nothing, in a commit that reaches the disk."""
+    version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    connection.exec_driver_sql(f"PRAGMA user_version={version:d}")

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sqlite3
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from fluxhouse.generation.errors import DatabaseUnavailable
 
 BUSY_TIMEOUT_MS = 30_000  # how long one process waits for another's write transaction, such as a command's
 
@@ -16,6 +19,23 @@ _PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA recursive_triggers=ON",  # without it REPLACE deletes rows past the triggers that refuse a delete
 )
+
+
+_OUTAGES = frozenset((sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_BUSY))
+
+
+def told(error: BaseException, *, writing: bool) -> BaseException:
+    """`DatabaseUnavailable` for an error of the disk or the file, caused by it; any other error as it is.
+
+    That a file is read-only is an outage for who may write, and a mistake of ours elsewhere.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", 0) if isinstance(error, DBAPIError) else 0
+    primary = code & 0xFF  # the rest of an extended result code says more of the same
+    if primary not in _OUTAGES and not (writing and primary == sqlite3.SQLITE_READONLY):
+        return error
+    outage = DatabaseUnavailable()
+    outage.__cause__ = error
+    return outage
 
 
 def writing_engine(url: URL) -> Engine:

@@ -10,6 +10,10 @@ from threading import Lock, Thread
 from typing import Any
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError
+
+from fluxhouse.database.sqlite import told
+from fluxhouse.generation.errors import DatabaseUnavailable
 
 GROUP_LIMIT = 64  # transactions that may share one commit; bounds what one failed commit takes with it
 
@@ -26,6 +30,8 @@ class Writer:
     A durable commit costs one wait for the disk. Transactions that arrive while another runs join its group and share
     that wait; a failing one is rolled back to its own savepoint and disturbs no neighbour. No answer is given before
     the commit has returned, so what a caller was told is durable.
+
+    `outage` is why the last commit failed, None where it did not.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -33,6 +39,7 @@ class Writer:
         self._asks: SimpleQueue[_Ask | None] = SimpleQueue()
         self._closing = Lock()
         self._closed = False
+        self.outage: DatabaseUnavailable | None = None
         self._thread = Thread(target=self._run, name="database-writer", daemon=True)
         self._thread.start()
 
@@ -79,11 +86,9 @@ class Writer:
             if not group and first.answer.set_running_or_notify_cancel():
                 group = [first]
             outcomes = [(None, failure)] * len(group)
-        for each, (value, error) in zip(group, outcomes, strict=True):
-            if error is None:
-                each.answer.set_result(value)
-            else:
-                each.answer.set_exception(error)
+        outages = [_answer(each, value, error) for each, (value, error) in zip(group, outcomes, strict=True)]
+        if outages:
+            self.outage = next((outage for outage in outages if outage is not None), None)
         return go_on
 
     def _next(self, taken: int) -> tuple[_Ask | None, bool]:
@@ -101,7 +106,20 @@ def _attempt(connection: Connection, ask: _Ask) -> tuple[Any, BaseException | No
     try:
         value = ask.transaction(connection)
     except BaseException as error:  # Whatever it is belongs to the one who asked; it must not end the thread.
-        savepoint.rollback()
+        try:
+            savepoint.rollback()
+        except DBAPIError:  # a full disk may have undone the whole transaction already: then it fails as a whole
+            raise error from None
         return None, error
     savepoint.commit()
     return value, None
+
+
+def _answer(ask: _Ask, value: Any, error: BaseException | None) -> DatabaseUnavailable | None:
+    """Tell the one who asked; the outage, if that is what was told."""
+    if error is None:
+        ask.answer.set_result(value)
+        return None
+    error = told(error, writing=True)
+    ask.answer.set_exception(error)
+    return error if isinstance(error, DatabaseUnavailable) else None
