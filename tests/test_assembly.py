@@ -6,10 +6,11 @@ import stat
 
 import pytest
 
-from fluxhouse import assembly, builtin
+from fluxhouse import builtin
 from fluxhouse.assembly import (
     EngineMissing,
     assemble,
+    backends,
     make_backends,
     pepper,
     read_secret,
@@ -108,7 +109,7 @@ def test_a_private_file_is_not_replaced_unless_asked(tmp_path):
 
 def test_a_missing_engine_says_what_to_install(monkeypatch):
     """Without torch the refusal is one sentence with the command that helps."""
-    monkeypatch.setattr(assembly, "find_spec", lambda name: None if name == "torch" else object())
+    monkeypatch.setattr(backends, "find_spec", lambda name: None if name == "torch" else object())
     with pytest.raises(EngineMissing, match=r"torch: install with pip install 'fluxhouse\[engine\]'"):
         require_engine_packages()
 

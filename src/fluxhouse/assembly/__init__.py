@@ -1,0 +1,28 @@
+"""The only room that names concrete parts: settings in, a running platform out."""
+
+from fluxhouse.assembly.backends import (
+    ENGINE_PACKAGES,
+    EngineMissing,
+    builtin_folder,
+    make_backends,
+    make_builtin,
+    require_engine_packages,
+)
+from fluxhouse.assembly.parts import assemble
+from fluxhouse.assembly.platform import Platform
+from fluxhouse.assembly.private import make_data_folder, pepper, read_secret, write_private
+
+__all__ = [
+    "ENGINE_PACKAGES",
+    "EngineMissing",
+    "Platform",
+    "assemble",
+    "builtin_folder",
+    "make_backends",
+    "make_builtin",
+    "make_data_folder",
+    "pepper",
+    "read_secret",
+    "require_engine_packages",
+    "write_private",
+]

@@ -1,0 +1,154 @@
+"""Who makes the images here: engines, test cards and the built-in checkpoint, as the settings name them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import structlog
+
+from fluxhouse import builtin
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.engine.engine import Engine
+from fluxhouse.engine.options import EngineOptions, ModelWeights
+from fluxhouse.engine.testcard import TestCard
+from fluxhouse.generation.backend import Backend, Serving
+from fluxhouse.generation.errors import WeightsUnavailable
+from fluxhouse.settings import Settings, SettingsRefused
+from fluxhouse.worker.routing import ANY
+
+log = structlog.get_logger()
+
+TESTCARD = "testcard"
+ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "tokenizers")
+_REAL = "fluxhouse-engine"
+
+
+class EngineMissing(RuntimeError):
+    """The packages that make images are not installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Who makes the images here: backends by model id, what they serve, and the engines among them, not yet started."""
+
+    backends: Mapping[str, Backend]
+    serving: Mapping[str, Serving]
+    engines: Sequence[Engine] = ()
+
+
+def make_backends(settings: Settings, catalog: Catalog) -> Made:
+    """The backends that `FLUXHOUSE_MODELS` names, the built-in model for everything where it names none."""
+    ids = [model.id for model in catalog.models]
+    if unknown := [name for name in settings.models if name not in (ANY, *ids)]:
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: there is no model {unknown[0]!r}; there are {', '.join(ids)}")
+    sources = settings.models or {ANY: str(builtin_folder(settings))}
+    chosen = {model: source for model in ids if (source := sources.get(model) or sources.get(ANY))}
+    cards = _cards(set(chosen.values()))
+    weights = {model: _weights(Path(folder), settings) for model, folder in chosen.items() if folder not in cards}
+    painted = handed_in({model: cards[source] for model, source in chosen.items() if source in cards}, catalog)
+    engines = [engine for name in (builtin.NAME, _REAL) if (engine := _engine(name, weights, settings)) is not None]
+    serving = {model: facts for engine in engines for model, facts in engine.serving.items()}
+    by_model: dict[str, Backend] = {model: engine for engine in engines for model in engine.serving}
+    return Made(by_model | dict(painted.backends), serving | dict(painted.serving), engines)
+
+
+def _cards(sources: Iterable[str]) -> Mapping[str, TestCard]:
+    """Those that `testcard` or `testcard:SECONDS` names, which is how long a step shall take."""
+    try:
+        return {source: TestCard.named(source) for source in sources if source.partition(":")[0] == TESTCARD}
+    except ValueError:
+        raise SettingsRefused("FLUXHOUSE_MODELS: testcard:SECONDS takes the seconds of one step") from None
+
+
+def builtin_folder(settings: Settings) -> Path:
+    """Where this data folder keeps the built-in checkpoint of this version."""
+    return settings.data_folder / "models" / f"{builtin.NAME}-{builtin.VERSION}"
+
+
+async def make_builtin(settings: Settings) -> None:
+    """Write the built-in checkpoint where it is wanted and not there yet, in a process of its own that may need torch.
+
+    Raises `WeightsUnavailable`.
+    """
+    folder = builtin_folder(settings)
+    if settings.models or (folder / builtin.FINISHED_MARKER).exists():
+        return
+    log.info("builtin_being_made", folder=str(folder))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLUXHOUSE_")}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "fluxhouse.builtin.make", str(folder)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    try:
+        _, complaint = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode:
+        last = (complaint.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise WeightsUnavailable(f"The built-in model could not be written to {folder}: {last}")
+
+
+def require_engine_packages() -> None:
+    """Raise `EngineMissing` unless what makes images is installed."""
+    if missing := [name for name in ENGINE_PACKAGES if find_spec(name) is None]:
+        raise EngineMissing(f"the engine needs {', '.join(missing)}: install with pip install 'fluxhouse[engine]'")
+
+
+def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) -> Engine | None:
+    """The engine of that name with the weights it may show under it; None where there are none."""
+    models = {model: one for model, one in weights.items() if _shown_name(one.folder, settings) == name}
+    if not models:
+        return None
+    dtype = "float32" if settings.device == "cpu" else "bfloat16"
+    threads = settings.threads or min(os.cpu_count() or 1, 16)
+    readable = tuple({folder for folder in (settings.files_folder, settings.storage_folder) if folder is not None})
+    return Engine(EngineOptions(models, name, settings.device, dtype, threads, readable=readable))
+
+
+def _shown_name(folder: Path, settings: Settings) -> str:
+    """The built-in model is never passed off as something else, wherever it was copied to."""
+    stands_in = folder == builtin_folder(settings) or (folder / builtin.FINISHED_MARKER).exists()
+    return builtin.NAME if stands_in else _REAL
+
+
+def _weights(folder: Path, settings: Settings) -> ModelWeights:
+    """What holds for the checkpoint in a diffusers folder; raises `SettingsRefused` where it is none."""
+    folder = folder.expanduser().absolute()
+    if _shown_name(folder, settings) == builtin.NAME:
+        return ModelWeights(
+            folder, builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS, fit_references=True
+        )
+    try:
+        guided = json.loads((folder / "transformer" / "config.json").read_text())["guidance_embeds"]
+    except (OSError, ValueError, KeyError):
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: {folder} is no diffusers folder of a FLUX.1 model") from None
+    return ModelWeights(folder, 28, 3.5, 512) if guided else ModelWeights(folder, 4, None, 256)
+
+
+def handed_in(backends: Mapping[str, Backend], catalog: Catalog) -> Made:
+    """Backends that somebody else started."""
+    serving = {
+        model.id: _facts(backend)
+        for model in catalog.models
+        if (backend := backends.get(model.id) or backends.get(ANY)) is not None
+    }
+    return Made(backends, serving)
+
+
+def _facts(backend: Backend) -> Serving:
+    """A backend's defaults; the built-in model's for one that has none of its own."""
+    if isinstance(backend, TestCard):
+        return Serving(backend.name, backend.steps, backend.guidance)
+    return Serving(backend.name, builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE)

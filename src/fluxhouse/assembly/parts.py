@@ -1,0 +1,84 @@
+"""The parts of an installation, put together: settings in, a running platform out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from importlib import import_module
+
+from fluxhouse.assembly.backends import handed_in, make_backends
+from fluxhouse.assembly.platform import Platform
+from fluxhouse.assembly.private import make_data_folder, pepper, read_secret
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.core.bell import Bell
+from fluxhouse.core.feed import Feed
+from fluxhouse.core.relay import Relay
+from fluxhouse.database.database import Database
+from fluxhouse.dialects import native, pixazo
+from fluxhouse.dialects.dialect import Door, DoorOptions
+from fluxhouse.generation.backend import Backend
+from fluxhouse.generation.clock import SystemClock
+from fluxhouse.settings import Settings, SettingsRefused
+from fluxhouse.storage.fetch import Fetcher
+from fluxhouse.storage.opening import ExtraMissing, Store, open_storage
+from fluxhouse.storage.urls import UrlSigner
+from fluxhouse.worker.deliver import Deliverer, Renderer
+from fluxhouse.worker.meter import WorkMeter
+from fluxhouse.worker.routing import Router
+from fluxhouse.worker.sweep import FLEET, Sweeper
+from fluxhouse.worker.worker import Source, Worker, WorkerOptions
+
+
+def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, *, works: bool = True) -> Platform:
+    """An installation by its settings. `backends` by model id, `*` for the rest, stand in for the engine and are
+    already started; without `works` this process makes no images.
+    """
+    catalog, clock = Catalog.load(), SystemClock()
+    made = make_backends(settings, catalog) if backends is None else handed_in(backends, catalog)
+    router = Router(made.backends, made.serving)
+    make_data_folder(settings)
+    database = Database(settings.database_address)
+    storage = _storage(settings)
+    feed, bell, meter = Feed(), Bell(), WorkMeter()
+    secret = read_secret(settings)
+    fetcher = Fetcher(settings.egress_allow)
+    options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving())
+    signer = UrlSigner(secret, settings.address)
+    door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
+    return Platform(
+        settings,
+        database,
+        door,
+        Worker(database, router, storage, feed, bell, clock, meter=meter, source=_source(database, router))
+        if works
+        else None,
+        Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None),
+        Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock, meter=meter),
+        fetcher,
+        made.engines if works else (),
+        meter,
+        None if database.shared is None else Relay(database, database.shared, storage, feed),
+    )
+
+
+def _storage(settings: Settings) -> Store:
+    try:
+        return open_storage(settings.storage_url, settings.files_folder)
+    except (ValueError, ExtraMissing) as error:
+        raise SettingsRefused(f"FLUXHOUSE_STORAGE_URL: {error}") from error
+
+
+def _source(database: Database, router: Router) -> Source | None:
+    """Where entries come from that a whole fleet shares; None for the embedded queue."""
+    if database.shared is None:
+        return None
+    # By name, since the base install lacks procrastinate and must import this module all the same.
+    source: Source = import_module("fluxhouse.worker.procrastination").Procrastination(
+        database.shared.conninfo, router.rooms((), WorkerOptions().ahead)
+    )
+    return source
+
+
+def renderers(door: Door) -> Mapping[str, Renderer]:
+    """For each dialect, a job as it answers who asks for it."""
+    return {native.DIALECT: partial(native.job_body, door), pixazo.DIALECT: partial(pixazo.job_body, door)}
