@@ -30,6 +30,22 @@ def test_no_secret_reaches_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "PATH" in given
 
 
+def test_its_threads_sleep_while_they_wait_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside a busy server a spinning thread keeps the core from the one that it waits for."""
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert environment(OPTIONS)["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert environment(OPTIONS)["OMP_WAIT_POLICY"] == "ACTIVE"
+
+
+def test_modules_are_not_looked_for_where_the_server_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process starts in another folder: relative entries of the path name the same places as before."""
+    monkeypatch.setenv("PYTHONPATH", f"src{os.pathsep}{os.pathsep}/elsewhere")
+    given = environment(OPTIONS)
+    assert given["PYTHONPATH"] == f"{Path('src').absolute()}{os.pathsep}/elsewhere"
+    assert given["PYTHONSAFEPATH"] == "1"
+
+
 def test_frames_become_progress() -> None:
     """A step's frame is a StepDone."""
     frame = {"kind": "step", "number": 3, "index": 0, "step": 1, "steps": 4, "seconds": 0.5}

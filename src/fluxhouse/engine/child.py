@@ -194,6 +194,8 @@ def environment(options: EngineOptions) -> dict[str, str]:
     if "PYTHONPATH" in kept:
         # The process starts elsewhere.
         kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, kept["PYTHONPATH"].split(os.pathsep))))
+    # Threads that spin for each other stand still where anything else wants a core: steps took eight times as long.
+    kept.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     return kept | {
         "PYTHONSAFEPATH": "1",
         "HF_HUB_OFFLINE": "1",
