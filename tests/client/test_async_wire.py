@@ -67,13 +67,6 @@ async def test_a_retry_after_that_takes_too_long_is_raised_at_once(client, line,
     assert (raised.value.retry_after, pauses) == (60.0, [])
 
 
-async def test_a_first_submit_that_is_being_committed_is_waited_for(client, line, kit, pauses):
-    """409 `idempotency_in_flight` is no refusal."""
-    line.lay(RUN, kit.answered(409, {"error": {"code": "idempotency_in_flight", "message": "Shortly."}}))
-    assert (await client.submit(kit.quick, "a fox")).status == "pending"
-    assert len(pauses) == 1
-
-
 @pytest.mark.parametrize(("status", "kind"), [(400, InvalidRequest), (500, ServerError), (308, ServerError)])
 async def test_what_does_not_pass_is_raised_at_once(client, line, kit, status, kind):
     """The same request would be answered the same."""

@@ -6,7 +6,7 @@ import pytest
 
 from fluxhouse.core import files
 from fluxhouse.core.files import File
-from fluxhouse.generation.errors import UnknownFile
+from fluxhouse.generation.errors import FileQuotaExceeded, UnknownFile
 
 
 def test_a_file_is_its_owners_until_it_is_removed(house, ada):
@@ -36,3 +36,22 @@ def test_a_file_is_its_owners_until_it_is_removed(house, ada):
     house.do(files.remove, "late")
     with pytest.raises(UnknownFile):
         house.see(files.owned, "late", ada.account.id)
+
+
+def test_an_account_has_so_much_room(house, ada):
+    """Bytes of unexpired files are summed, of this account alone; one byte too many is refused by its numbers."""
+
+    def keep(name, owner, size):
+        expires = house.now() + timedelta(days=1)
+        file = File(name, owner.account.id, f"files/{name}", "image/png", 8, 9, size, house.now(), expires)
+        house.do(files.add, file)
+
+    keep("a", ada, files.QUOTA_BYTES - 10)
+    keep("b", house.caller("ben"), 11)
+    keep("c", ada, 10)
+    with pytest.raises(FileQuotaExceeded, match="may take 500,000,000 bytes; yours take 500,000,000"):
+        keep("d", ada, 1)
+    house.do(files.remove, "c")
+    keep("d", ada, 9)
+    house.clock.advance(days=1)
+    keep("e", ada, files.QUOTA_BYTES)

@@ -13,8 +13,6 @@ from fluxhouse.client.errors import ConnectionFailed, FluxhouseError, Timeout
 _PASSING = frozenset({429, 502, 503, 504})
 # A model without a backend stays without one until the operator gives it one.
 _LASTING = frozenset({"model_unavailable"})
-# The first submit with this key is being committed: its answer is there in a moment.
-_IN_FLIGHT = "idempotency_in_flight"
 _OUR_OWN = (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError)
 
 
@@ -84,7 +82,7 @@ def passing(failure: FluxhouseError) -> bool:
     """Whether the same call may succeed a little later."""
     if isinstance(failure, ConnectionFailed | Timeout):
         return not isinstance(failure.__cause__, _OUR_OWN)
-    return failure.code == _IN_FLIGHT or (failure.status in _PASSING and failure.code not in _LASTING)
+    return failure.status in _PASSING and failure.code not in _LASTING
 
 
 def lost(fault: httpx2.RequestError) -> FluxhouseError:

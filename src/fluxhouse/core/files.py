@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, delete, insert, select
+from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, delete, func, insert, select
 
+from fluxhouse.core import accounts
 from fluxhouse.database.schema import Instant, metadata
-from fluxhouse.generation.errors import UnknownFile
+from fluxhouse.generation.errors import FileQuotaExceeded, UnknownFile
+
+QUOTA_BYTES = 500 * 1000 * 1000  # what the unexpired files of one account may take
 
 files = Table(
     "files",
@@ -42,8 +45,22 @@ class File:
     expires_at: datetime
 
 
+def require_room(connection: Connection, account_id: str, size_bytes: int, now: datetime) -> None:
+    """Raise `FileQuotaExceeded` where a further file of that size is too much for the account."""
+    kept = select(func.coalesce(func.sum(files.c.size_bytes), 0))
+    kept = kept.where(files.c.account_id == account_id, files.c.expires_at > now)
+    taken = int(connection.execute(kept).scalar_one())
+    if taken + size_bytes > QUOTA_BYTES:
+        raise FileQuotaExceeded(
+            f"The uploaded files of an account may take {QUOTA_BYTES:,} bytes; yours take {taken:,}. "
+            "Delete some, or wait until they expire."
+        )
+
+
 def add(connection: Connection, file: File) -> None:
-    """Note an uploaded file whose bytes are durable."""
+    """Note an uploaded file whose bytes are durable; raises `FileQuotaExceeded`."""
+    accounts.lock(connection, file.account_id)  # two uploads at once must see each other
+    require_room(connection, file.account_id, file.size_bytes, file.created_at)
     connection.execute(
         insert(files).values(
             id=file.id,

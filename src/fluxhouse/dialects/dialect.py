@@ -46,6 +46,7 @@ _STATUSES: Mapping[type[PlatformError], int] = {
     BodyTooLarge: 413,
     WrongMediaType: 415,
     ClientGone: 400,
+    errors.FileQuotaExceeded: 413,
     errors.RequestRejected: 400,
     errors.KeyNotAllowed: 403,
     errors.AccountSuspended: 403,

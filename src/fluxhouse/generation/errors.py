@@ -6,6 +6,7 @@ PlatformError                       code, message
     UnsupportedParameter                 the contract knows it, this installation cannot do it yet
     InputImageRefused                    an input picture could not be fetched, read or accepted
     PromptRefused                        moderation refused the prompt
+    FileQuotaExceeded               413  the account keeps too many bytes of uploaded files
   AccessDenied                      401
     InvalidKey                           missing, unknown, expired or revoked
     KeyNotAllowed                   403  lacks the scope or the model
@@ -21,13 +22,12 @@ PlatformError                       code, message
   Gone                              410  the output has expired or was deleted
   Conflict                          409
     JobAlreadyEnded
-    IdempotencyInFlight
     IdempotencyMismatch             422
   ModelUnavailable                  503  no backend serves it now
   StorageUnavailable                503  the store is full, read-only or out of reach
   DatabaseUnavailable               503  the database does not answer; what was asked may have happened
   GenerationFailed                       ends a job, free of charge; retryable
-    EngineDied                           the engine process ended while the job was on the device
+    EngineDied                           the engine process ended while it had the job
     EngineCrashed                        this job ended the engine twice
     AttemptsExhausted                    every attempt was ended by the death of a process
     JobExpired                           not started before `expiresAt`
@@ -78,6 +78,12 @@ class PromptRefused(RequestRejected):
     """The prompt was refused by moderation."""
 
     code = "prompt_refused"
+
+
+class FileQuotaExceeded(RequestRejected):
+    """The uploaded files of this account take all the room it has."""
+
+    code = "storage_quota_exceeded"
 
 
 class AccessDenied(PlatformError):
@@ -179,12 +185,6 @@ class JobAlreadyEnded(Conflict):
     """The job has already ended."""
 
     code = "job_already_ended"
-
-
-class IdempotencyInFlight(Conflict):
-    """A request with this idempotency key has not been committed yet; retry shortly."""
-
-    code = "idempotency_in_flight"
 
 
 class IdempotencyMismatch(Conflict):

@@ -6,6 +6,8 @@ from datetime import timedelta
 import pytest
 from PIL import Image
 
+from fluxhouse.core import files
+
 RAW = {"Content-Type": "image/png"}
 
 
@@ -86,3 +88,16 @@ async def test_what_is_no_picture_is_refused(idle_house, content, kind, status):
     answer = await idle_house.client.post("/api/v1/files", content=content, headers={"Content-Type": kind})
     assert answer.json()["error"]["status"] == answer.status_code == status
     assert [key async for key in idle_house.platform.door.storage.keys("files/")] == []
+
+
+async def test_an_account_without_room_uploads_nothing(idle_house, picture, monkeypatch, tmp_path):
+    """Before the picture is read where there is no room at all, else after: nothing of it stays in the store."""
+    kept = await upload(idle_house, picture)
+    monkeypatch.setattr(files, "QUOTA_BYTES", kept["sizeBytes"] + 1)
+    for _ in range(2):
+        answer = await idle_house.client.post("/api/v1/files", content=picture, headers=RAW)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "storage_quota_exceeded")
+        monkeypatch.setattr(files, "QUOTA_BYTES", kept["sizeBytes"])
+    assert [path.stem for path in tmp_path.rglob("files/**/*.png")] == [kept["fileId"].removeprefix("file_")]
+    await idle_house.client.delete(f"/api/v1/files/{kept['fileId']}")
+    assert "fileId" in await upload(idle_house, picture)

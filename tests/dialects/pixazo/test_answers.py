@@ -41,7 +41,7 @@ def test_any_other_spelling_is_unknown(request_id: str) -> None:
         (errors.UnknownJob(), 404, "Endpoint not found"),
         (errors.RateLimited(), 429, "Rate limit exceeded, please retry later"),
         (PlatformError(), 500, "An unexpected error occurred, please try again later"),
-        (errors.IdempotencyInFlight(), 409, "Request conflicts with another one"),
+        (errors.JobAlreadyEnded(), 409, "Request conflicts with another one"),
         (errors.Gone(), 410, "Result no longer available"),
         (BodyTooLarge(), 413, "Request body too large"),
         (errors.IdempotencyMismatch(), 422, "Idempotency key was used with another request"),

@@ -17,7 +17,7 @@ _FAILURES = {
     408: "The body did not come in time.",
     409: "It conflicts with the present state: not ended yet, ended already, or cancelled before there was a picture.",
     410: "The output or file has expired or was deleted.",
-    413: "The body is larger than allowed.",
+    413: "The body is larger than allowed, or the account has no room for a further file.",
     415: "The body is of a type that is not accepted here.",
     422: "This idempotency key was used with another request.",
     429: "Too many requests: retry after `Retry-After` seconds.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+from sqlalchemy import Connection
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
@@ -12,12 +13,12 @@ from starlette.responses import JSONResponse, Response
 from fluxhouse.core import files
 from fluxhouse.core.files import File
 from fluxhouse.core.ids import new_id
-from fluxhouse.core.keys import Scope
+from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.intake import FILE_PREFIX
 from fluxhouse.dialects.native.reading import bearer
 from fluxhouse.dialects.wire import WrongMediaType, chunks_of, instant, read_body, too_large
-from fluxhouse.generation.errors import Gone, InvalidParameter, RequestRejected, UnknownFile
+from fluxhouse.generation.errors import FileQuotaExceeded, Gone, InvalidParameter, RequestRejected, UnknownFile
 from fluxhouse.storage import images
 
 FIELD = "file"
@@ -31,9 +32,9 @@ class Uploads:
         self._door = door
 
     async def add(self, request: Request) -> Response:
-        """Keep a picture, sent as the form field `file` or as the body itself."""
+        """Keep a picture, sent as the form field `file` or as the body itself; without room it is not even read."""
         door = self._door
-        caller = await door.authenticate(bearer(request), Scope.RUN)
+        caller = await door.ask(bearer(request), Scope.RUN, self._with_room)
         clean, width, height = await images.accept(await _picture_in(request), FIELD)
         now, file_id = door.clock.now(), new_id()
         file = File(
@@ -48,8 +49,16 @@ class Uploads:
             expires_at=now + door.options.output_ttl,
         )
         await door.storage.put(file.key, clean)
-        await door.database.write(lambda connection: files.add(connection, file))
+        try:
+            await door.database.write(lambda connection: files.add(connection, file))
+        except FileQuotaExceeded:
+            await door.storage.delete(file.key)
+            raise
         return JSONResponse(_body(file))
+
+    def _with_room(self, connection: Connection, caller: Caller) -> Caller:
+        files.require_room(connection, caller.account.id, 1, self._door.clock.now())
+        return caller
 
     async def get(self, request: Request) -> Response:
         """An uploaded file's facts."""
