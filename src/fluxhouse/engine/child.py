@@ -60,6 +60,8 @@ class Child:
         self._writer: asyncio.StreamWriter | None = None
         self.gone = asyncio.Event()
         self.has_finished = False
+        self.landlock = 0
+        """The version of the kernel's Landlock that confines it; 0 where only the audit hook does."""
 
     @property
     def pid(self) -> int:
@@ -75,6 +77,7 @@ class Child:
             raise errors.EngineDied("The engine process ended while it loaded the weights.") from error
         if answer["kind"] == "unfit":
             raise failure(answer)
+        self.landlock = answer["landlock"]
         self._tasks = [asyncio.create_task(self._listen(reader)), asyncio.create_task(self._ask_for_signs())]
 
     async def _open(self) -> asyncio.StreamReader:

@@ -2,8 +2,8 @@
 
 `python -P -m fluxhouse.engine.confine FD PATH…` closes what it inherited beside FD, leaves the network and gives up
 every file but its own and the PATHs while the process has one thread, as the kernel asks, and then becomes
-`fluxhouse.engine.process FD`. The audit hook, which also holds where the kernel knows no Landlock, is set there, after
-the libraries are loaded.
+`fluxhouse.engine.process FD LANDLOCK`, told which version of Landlock is in force (0: none). The audit hook, which also
+holds without Landlock, is set there, after the libraries are loaded.
 """
 
 from __future__ import annotations
@@ -193,10 +193,11 @@ def main() -> None:
     end_with_parent()
     close_others(link)
     leave_network()
+    in_force = 0
     with contextlib.suppress(OSError):  # A container may forbid the call; the audit hook still holds.
-        landlock.restrict(Readable(map(Path, sys.argv[2:])).roots, _DEVICES)
+        in_force = landlock.restrict(Readable(map(Path, sys.argv[2:])).roots, _DEVICES)
     os.set_inheritable(link, True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "fluxhouse.engine.process", str(link)])
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "fluxhouse.engine.process", str(link), str(in_force)])
 
 
 if __name__ == "__main__":

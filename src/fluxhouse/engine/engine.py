@@ -132,7 +132,7 @@ class Engine:
             raise
         self._alive.set()
         self.starts += 1
-        log.info("engine_ready", engine=self.name, pid=child.pid)
+        log.info("engine_ready", engine=self.name, pid=child.pid, landlock=child.landlock)
 
     async def _keep_alive(self) -> None:
         """Start the process again whenever it has ended, more slowly the more often it ends."""

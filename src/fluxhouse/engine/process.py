@@ -157,8 +157,11 @@ class Process:
         self._begun.discard(number)
 
 
-def start(link: Link) -> Process:
-    """Load what the first frame names, make a test image with each model, and say that it is ready."""
+def start(link: Link, in_force: int) -> Process:
+    """Load what the first frame names, make a test image with each model, and say that it is ready.
+
+    `in_force` is the version of Landlock that confines this process, 0 for none.
+    """
     message = link.receive()
     options = EngineOptions.from_json(message["options"])
     link.limit = options.max_frame_bytes
@@ -174,7 +177,7 @@ def start(link: Link) -> Process:
         while not trajectory.finished:
             runner.step(trajectory)
         runner.decode(trajectory)
-    link.send(kind="ready", seconds=time.monotonic() - started)
+    link.send(kind="ready", seconds=time.monotonic() - started, landlock=in_force)
     return Process(link, options, runner, readable)
 
 
@@ -182,7 +185,7 @@ def main() -> int:
     confine.end_with_parent()
     link = Link(socket.socket(fileno=int(sys.argv[1])))
     try:
-        process = start(link)
+        process = start(link, int(sys.argv[2]))
     except PlatformError as error:
         link.send(kind="unfit", code=error.code, message=error.message)
         return 1
