@@ -147,7 +147,8 @@ async def test_a_job_after_an_engines_death_runs_alone(stage_with, working, frag
 
     async def watch():
         while True:
-            if "poison" in stage.backend.at_work and (await stage.job(killer)).engine_deaths:
+            # The deaths first: what is on the device is then looked at in the same breath as it is judged.
+            if (await stage.job(killer)).engine_deaths and "poison" in stage.backend.at_work:
                 company.append(list(stage.backend.at_work))
             await asyncio.sleep(0.005)
 
