@@ -1,6 +1,7 @@
 """The running API keeps every word of its OpenAPI document, as Schemathesis reads it."""
 
 import asyncio
+import os
 import socket
 import subprocess
 import sys
@@ -76,7 +77,16 @@ def judge(served, folder, *options):
         *("--config-file", CONFIG, "run", f"{served.address}/api/openapi", "--no-color"),
         *("--header", f"Authorization: Bearer {served.key}", "--exclude-path-regex", "/events$", *options),
     ]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=3600)
+    folders = os.pathsep.join([str(CONFIG.parent), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": folders, "SCHEMATHESIS_HOOKS": "valid_requests"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=3600,
+    )
 
 
 def test_the_document_is_kept(tmp_path):
