@@ -16,7 +16,7 @@ def test_nothing_is_lost_or_charged_twice_when_processes_are_killed(tmp_path: Pa
     *_, findings = crash.run(crash.Campaign(rounds=3, jobs=20, seed=2), tmp_path)
 
     assert findings.violations == []
-    assert findings.rounds == findings.kills.total() == 3
+    assert findings.rounds == findings.strikes.total() == 3
     assert findings.accepted == 60
     assert findings.states["completed"] + findings.states["cancelled"] == 60
     assert findings.charged_credits > 0

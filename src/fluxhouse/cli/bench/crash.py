@@ -1,4 +1,4 @@
-"""The crash campaign: kill -9 at random moments, then prove that nothing is lost or charged twice."""
+"""The crash campaign: kill -9 and network cuts at random moments, then prove that nothing is lost or charged twice."""
 
 from __future__ import annotations
 
@@ -28,11 +28,15 @@ SETTLED = frozenset({"completed", "failed", "cancelled"})
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """How hard to hit: rounds, jobs in flight per round, and the seed of every random choice."""
+    """How hard to hit: rounds, jobs per round, and the seed of every random choice.
+
+    Jobs come at random over `arrival_seconds`, so that a fault that lasts meets new ones too.
+    """
 
     rounds: int
     jobs: int
     seed: int
+    arrival_seconds: float = 0.0
     round_seconds: float = 240.0
 
 
@@ -41,7 +45,7 @@ class Findings:
     """What a campaign saw; `violations` must stay empty."""
 
     rounds: int = 0
-    kills: Counter[str] = field(default_factory=Counter)
+    strikes: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
     states: Counter[str] = field(default_factory=Counter)
     images: int = 0
@@ -51,7 +55,7 @@ class Findings:
 
 
 class Target(Protocol):
-    """What can be hit: where callers find it, whom to kill, and the operator's commands."""
+    """What can be hit: where callers find it, what to strike, and the operator's commands."""
 
     @property
     def victims(self) -> Sequence[str]: ...
@@ -96,11 +100,15 @@ def _round(
     started = time.monotonic()
     victim, delay_seconds = chance.choice(target.victims), chance.uniform(0.0, 3.0)
     orders = [_order(number, index, chance) for index in range(campaign.jobs)]
+    arrivals = sorted(started + chance.uniform(0.0, campaign.arrival_seconds) for _ in orders)
     with ThreadPoolExecutor(8) as pool:
-        submits = [pool.submit(client.submit, order, started + campaign.round_seconds) for order in orders]
+        submits = [
+            pool.submit(client.submit, order, arrival, started + campaign.round_seconds)
+            for order, arrival in zip(orders, arrivals, strict=True)
+        ]
         time.sleep(delay_seconds)
         target.strike(victim)
-        findings.kills[victim] += 1
+        findings.strikes[victim] += 1
         accepted = [submit.result() for submit in submits]
         for one, order in zip(accepted, orders, strict=True):
             if order.cancelled:
@@ -185,7 +193,9 @@ class _Client:
     def close(self) -> None:
         self._client.close()
 
-    def submit(self, order: _Order, deadline: float) -> _Accepted:
+    def submit(self, order: _Order, arrival: float, deadline: float) -> _Accepted:
+        """Wait for the moment of arrival, then submit until it is accepted."""
+        time.sleep(max(0.0, arrival - time.monotonic()))
         headers = {"Idempotency-Key": order.key}
         answer = self._patiently("POST", "/api/v1/models/flux/run", deadline, json=order.body, headers=headers)
         answer.raise_for_status()

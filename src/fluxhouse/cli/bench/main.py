@@ -37,7 +37,7 @@ console = Console()
 DatabaseUrl = Annotated[
     str | None, typer.Option(help="A PostgreSQL server to make a database on; one of our own where there is none.")
 ]
-Rounds = Annotated[int, typer.Option(help="How many times to kill something.", min=1)]
+Rounds = Annotated[int, typer.Option(help="How many times to strike.", min=1)]
 Jobs = Annotated[int, typer.Option(help="Jobs in flight in each round.", min=1)]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Calls = Annotated[int, typer.Option(help="Calls per series.", min=10)]
@@ -53,23 +53,23 @@ def crash_command(
 ) -> None:
     """Kill -9 at random moments under load; exit code 1 if anything is lost or charged twice.
 
-    `cluster` is two API processes, three workers, an S3 server and PostgreSQL, which is crashed too where it is ours.
+    `cluster` is two API processes, three workers, an S3 server and PostgreSQL, which is crashed too where it is ours;
+    and the network is cut between any of the processes and the database or the bucket.
     """
     findings = crash.Findings()
-    campaign = crash.Campaign(rounds, jobs, seed)
     with tempfile.TemporaryDirectory(prefix="fluxhouse-crash-") as name, ExitStack() as closing:
         folder = Path(name)
         if topology is Topology.CLUSTER:
-            fleet = closing.enter_context(cluster.standing(folder, database_url))
-            run = crash.against(fleet, campaign)
+            fleet = closing.enter_context(cluster.standing(folder, database_url, seed))
+            run = crash.against(fleet, crash.Campaign(rounds, jobs, seed, arrival_seconds=cluster.ARRIVAL_SECONDS))
         else:
-            run = crash.run(campaign, folder)
+            run = crash.run(crash.Campaign(rounds, jobs, seed), folder)
         for findings in run:
             console.print(
                 f"round {findings.rounds}: {findings.accepted} jobs accepted, {dict(findings.states)}, "
                 f"{findings.images} images, {findings.charged_credits} credits, {len(findings.violations)} violations"
             )
-    console.print(f"kills: {dict(findings.kills)}; slowest round {findings.slowest_round_seconds:.1f} s")
+    console.print(f"strikes: {dict(findings.strikes)}; slowest round {findings.slowest_round_seconds:.1f} s")
     for violation in findings.violations:
         console.print(f"[red]{violation}")
     if findings.violations:
