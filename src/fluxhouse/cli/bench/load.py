@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -59,15 +59,15 @@ def request_bytes(method: str, path: str, host: str, key: str, body: bytes = b""
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-async def drive(host: str, port: int, clients: int, calls: int, request: Callable[[int], bytes], expected: int) -> Load:
-    """Let `clients` connections make `calls` calls in all, each as fast as its last answer allows."""
+async def drive(ports: Sequence[int], clients: int, calls: int, request: Callable[[int], bytes], expected: int) -> Load:
+    """Let `clients` connections, spread over the ports, make `calls` calls in all, each as fast as answers allow."""
     numbers = iter(range(calls))
     latencies: list[float] = []
     refused = 0
 
-    async def client() -> None:
+    async def client(port: int) -> None:
         nonlocal refused
-        connection = Connection(host, port)
+        connection = Connection("127.0.0.1", port)
         for number in numbers:
             sent = time.perf_counter()
             status, _ = await connection.call(request(number))
@@ -76,5 +76,5 @@ async def drive(host: str, port: int, clients: int, calls: int, request: Callabl
         connection.close()
 
     started = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
+    await asyncio.gather(*(client(ports[number % len(ports)]) for number in range(clients)))
     return Load(clients, time.perf_counter() - started, latencies, refused)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
+from fluxhouse.cli.bench.history import compare
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
+from fluxhouse.cli.bench.serving import Installation
 
 
 class Topology(StrEnum):
@@ -33,6 +37,7 @@ class Kind(StrEnum):
 Which = Annotated[Kind, typer.Option(help="The database to measure.")]
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
 console = Console()
+_ASKED = ("submit", "poll", "claim", "list")
 
 DatabaseUrl = Annotated[
     str | None, typer.Option(help="A PostgreSQL server to make a database on; one of our own where there is none.")
@@ -77,29 +82,62 @@ def crash_command(
 
 
 @bench.command("api")
-def api_command(calls: Calls = 2000, database: Which = Kind.SQLITE, database_url: DatabaseUrl = None) -> None:
-    """Submits, polls and claims against a real server with an instant backend, by number of clients."""
-    table = Table("what", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
+def api_command(
+    calls: Calls = 2000,
+    database: Which = Kind.SQLITE,
+    database_url: DatabaseUrl = None,
+    processes: Annotated[str, typer.Option(help="API processes, such as 1,2,4; more than one on PostgreSQL.")] = "1",
+    history: Annotated[str, typer.Option(help="Ended jobs to compare with none, such as 10000,100000.")] = "",
+) -> None:
+    """Submits, polls, whole jobs and claims against a real server with an instant backend; or what a history costs."""
+    counts, sizes = _numbers(processes, "--processes"), _numbers(history, "--history")
+    if database is Kind.SQLITE and counts != [1]:
+        raise typer.BadParameter("an SQLite file has one process", param_hint="--processes")
     with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder, ExitStack() as closing:
         address = database_url
         if database is Kind.POSTGRES and address is None:
             own = OwnPostgres()
             closing.callback(own.close)
             address = own.url
+        names = count()
 
-        def fresh() -> str | None:
-            return None if address is None else new_database(address)
+        def fresh() -> Installation:
+            path = Path(folder) / str(next(names))
+            path.mkdir()
+            return Installation(path, None if address is None else new_database(address))
 
-        rows = list(api.submits(_inside(folder, "submits"), calls, fresh()))
-        rows.append(api.claims(_inside(folder, "claims"), min(calls, 300), fresh()))
+        if sizes:
+            console.print(_history_table([(fresh(), ended) for ended in (0, *sizes)], min(calls, 300)))
+        else:
+            console.print(_api_table(fresh, calls, counts))
+
+
+def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int]) -> Table:
+    table = Table("what", "processes", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
+    rows: list[api.Row] = []
+    for processes in counts:
+        rows += api.submits(fresh(), calls, processes)
+        rows.append(api.whole_jobs(fresh(), calls, processes))
+    rows.append(api.claims(fresh(), min(calls, 300)))
     for row in rows:
         load = row.load
         figures = (f"{load.percentile_ms(50):.2f}", f"{load.percentile_ms(99):.2f}", f"{load.per_second:.0f}")
-        table.add_row(row.what, str(load.clients), str(len(load.latencies)), *figures, str(load.refused))
-    console.print(table)
+        size = (str(row.processes), str(load.clients), str(len(load.latencies)))
+        table.add_row(row.what, *size, *figures, str(load.refused))
+    return table
 
 
-def _inside(folder: str, name: str) -> Path:
-    path = Path(folder) / name
-    path.mkdir()
-    return path
+def _history_table(installations: list[tuple[Installation, int]], calls: int) -> Table:
+    table = Table("ended jobs", "filled in s", *(f"{what} p50 ms (ratio)" for what in _ASKED))
+    aged = list(compare(installations, calls))
+    for one in aged:
+        ratios = (f"{one.p50_ms(what):.2f} ({one.p50_ms(what) / aged[0].p50_ms(what):.2f})" for what in _ASKED)
+        table.add_row(f"{one.ended:,}", f"{one.filled_seconds:.0f}", *ratios)
+    return table
+
+
+def _numbers(listed: str, option: str) -> list[int]:
+    try:
+        return [int(one) for one in listed.split(",") if one]
+    except ValueError:
+        raise typer.BadParameter(f"whole numbers with commas between them, not {listed!r}", param_hint=option) from None
