@@ -40,12 +40,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, piece: bytes) -> None:
         """Pass bytes on while they lead to something."""
         if self._refused:
             return  # what was on its way when the connection was closed
-        self._idle_bytes += len(data)
-        super().data_received(data)
+        self._idle_bytes += len(piece)
+        super().data_received(piece)
         if self._timer is None and not self._in_request and self._answered:
             self._allow(HEADER_SECONDS)  # line ends alone stop uvicorn's timer and begin no request
         if self._idle_bytes > MAX_HEADER_BYTES:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -162,10 +161,7 @@ class Door:
         return await self.database.write(lambda connection: _replay(connection, caller, model, sent, now))
 
     async def submit(self, caller: Caller, order: Order) -> Submitted | Refused:
-        """Take the order in, durably, and wake the worker; the inputs of one that is not new are forgotten.
-
-        Raises `ModelUnavailable`.
-        """
+        """Take the order in, durably, and wake the worker, or raise `ModelUnavailable`; a repeat's inputs are removed."""
         request = order.request
         try:
             serving = self.require_serving(request.model)
@@ -210,11 +206,6 @@ class Door:
         """The caller's job after the request to stop; raises `UnknownJob` or `JobAlreadyEnded`."""
         return await self._cancel(await self.job(caller, job_id))
 
-    async def cancel_abandoned(self, job: Job) -> None:
-        """Stop a job whose client waited for it and went away."""
-        with suppress(JobAlreadyEnded):
-            await self._cancel(job)
-
     async def wait(self, job_id: str, seconds: float) -> Job:
         """The job once it has ended, or as it stands after `seconds`."""
         return await waiting.until_ended(self.database, self.feed, job_id, seconds)
@@ -227,7 +218,8 @@ class Door:
         ended = asyncio.create_task(self.wait(job.id, seconds))
         after = await waiting.unless_disconnected(receive, ended)
         if after is None and not kept:
-            await self.cancel_abandoned(job)
+            with suppress(JobAlreadyEnded):
+                await self._cancel(job)
         return after
 
     async def remove_output(self, job: Job) -> None:
@@ -240,10 +232,6 @@ class Door:
     def output_url(self, job: Job, image: DeliveredImage) -> str:
         """Where anyone who is given it may read the image until the job's output expires."""
         return self.signer.sign(image.key, job.expires_at)
-
-    def draw_seed(self) -> int:
-        """A seed for a request that names none."""
-        return secrets.randbelow(2**32)
 
     async def _cancel(self, job: Job) -> Job:
         now = self.clock.now()

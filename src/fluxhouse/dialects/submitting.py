@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,6 +102,6 @@ async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent)
     if wanted.webhook_url is not None:
         await door.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro)
     inputs = await door.accept_inputs(caller, wanted.input_values, cost_micro)
-    made = wanted.make(inputs, door.draw_seed())
+    made = wanted.make(inputs, secrets.randbelow(2**32))
     order = Order(accent.dialect, accent.model, made, wanted.price_micro, sent, wanted.webhook_url)
     return await door.submit(caller, order)

@@ -164,7 +164,6 @@ def _job_paths() -> Schema:
     last_event = _parameter(
         "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "Resume after this event."
     )
-    stream = {"description": "Events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
     return {
         "/api/v1/jobs": {"get": _job_list()},
         "/api/v1/jobs/{jobId}": {
@@ -200,17 +199,24 @@ def _job_paths() -> Schema:
                 "stream-job",
                 "jobs",
                 "Follow a job as server-sent events: status, step, preview, image; the last is status",
-                {
-                    "200": stream | {"headers": success("", "Job")["headers"]},
-                    "204": {
-                        "description": "It has ended and `Last-Event-ID` is its last event: come no more.",
-                        "headers": success("", "Job")["headers"],
-                    },
-                    **failures(*_KEYED, 404),
-                },
+                _stream_answers(),
                 parameters=[job_id, last_event],
             )
         },
+    }
+
+
+def _stream_answers() -> Schema:
+    headers = success("", "Job")["headers"]
+    seen = "It has ended and `Last-Event-ID` is its last event: come no more."
+    return {
+        "200": {
+            "description": "Events.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+            "headers": headers,
+        },
+        "204": {"description": seen, "headers": headers},
+        **failures(*_KEYED, 404),
     }
 
 
