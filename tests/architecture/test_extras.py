@@ -12,7 +12,11 @@ EXTRAS = {
     *("huggingface_hub", "numpy", "psycopg", "psycopg_pool", "procrastinate", "obstore", "stripe", "opentelemetry"),
 }
 # Modules outside the device rooms that are loaded by name, and only where their extra is installed.
-OWN_EXTRA = {"fluxhouse.tracing.otel": "opentelemetry", "fluxhouse.storage.s3": "obstore", "fluxhouse.worker.procrastination": "procrastinate"}
+OWN_EXTRA = {
+    "fluxhouse.tracing.otel": "opentelemetry",
+    "fluxhouse.storage.s3": "obstore",
+    "fluxhouse.worker.procrastination": "procrastinate",
+}
 DEVICE_ROOMS = ("fluxhouse.engine", "fluxhouse.builtin")
 # What the serving process itself imports of the device rooms.
 PARENT_SIDE = {"fluxhouse.engine", "fluxhouse.engine.engine", "fluxhouse.builtin"}

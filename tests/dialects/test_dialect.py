@@ -76,7 +76,7 @@ async def test_a_replay_fetches_nothing(idle_house, picture, monkeypatch):
     async def fail(*_):
         raise AssertionError("fetched again")
 
-    monkeypatch.setattr(door, "accept_inputs", fail)
+    monkeypatch.setattr(door.intake, "accept", fail)
     again = await idle_house.run(body, **{"Idempotency-Key": "order"})
     assert (again.status_code, again.json()) == (202, first.json())
     assert again.headers["x-ratelimit-remaining"] == "598"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -30,7 +30,7 @@ from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import InvalidKey, JobAlreadyEnded, ModelUnavailable, PlatformError, RateLimited
-from fluxhouse.generation.image import DeliveredImage, InputImage
+from fluxhouse.generation.image import DeliveredImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.opening import Store
@@ -113,7 +113,7 @@ class Door:
         self.clock = clock
         self.options = options
         self._bell = bell
-        self._intake = Intake(database, storage, signer, fetcher)
+        self.intake = Intake(database, storage, signer, fetcher)
 
     async def authenticate(self, key_text: str | None, scope: Scope | None) -> Caller:
         """Whose key this is; raises `InvalidKey`, `AccountSuspended`, or `KeyNotAllowed` where it lacks `scope`.
@@ -143,16 +143,6 @@ class Door:
             raise ModelUnavailable(f"no backend of this installation serves `{model}` now")
         return serving
 
-    async def accept_inputs(
-        self, caller: Caller, values: Sequence[tuple[str, str]], cost_micro: int = 0
-    ) -> tuple[InputImage, ...]:
-        """The pictures that (field, value) pairs name, for a request of that price; see `Intake.accept`."""
-        return await self._intake.accept(caller, values, cost_micro, self.clock.now())
-
-    async def check_webhook(self, caller: Caller, url: str, field: str, cost_micro: int) -> None:
-        """Refuse a URL that may not be called, for a request of that price; see `Intake.check_webhook`."""
-        await self._intake.check_webhook(caller, url, field, cost_micro, self.clock.now())
-
     async def replay(self, caller: Caller, model: str, sent: IdempotencyKey) -> Submitted | Refused | None:
         """The first answer to the same submit, before anything is done for it; None where it is new."""
         now = self.clock.now()
@@ -161,12 +151,12 @@ class Door:
         return await self.database.write(lambda connection: _replay(connection, caller, model, sent, now))
 
     async def submit(self, caller: Caller, order: Order) -> Submitted | Refused:
-        """Take the order in, durably, and wake the worker, or raise `ModelUnavailable`; a repeat's inputs are removed."""
+        """Take the order in, durably, and wake the worker; a repeat leaves no inputs. Raises `ModelUnavailable`."""
         request = order.request
         try:
             serving = self.require_serving(request.model)
         except ModelUnavailable:
-            await self._intake.discard(request.inputs)
+            await self.intake.discard(request.inputs)
             raise
         submission = Submission(
             caller=caller,
@@ -183,7 +173,7 @@ class Door:
         now, started = self.clock.now(), now_ns()
         answer = await self.database.write(lambda c: submit(c, submission, now))
         if isinstance(answer, Refused) or answer.replayed:
-            await self._intake.discard(request.inputs)
+            await self.intake.discard(request.inputs)
             return answer
         self._bell.ring()
         record("submit", answer.job.id, started, dialect=order.dialect, model=order.model)

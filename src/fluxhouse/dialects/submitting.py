@@ -100,8 +100,8 @@ async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent)
     door.require_serving(wanted.serving)
     cost_micro = wanted.price_micro * wanted.count
     if wanted.webhook_url is not None:
-        await door.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro)
-    inputs = await door.accept_inputs(caller, wanted.input_values, cost_micro)
+        await door.intake.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro, door.clock.now())
+    inputs = await door.intake.accept(caller, wanted.input_values, cost_micro, door.clock.now())
     made = wanted.make(inputs, secrets.randbelow(2**32))
     order = Order(accent.dialect, accent.model, made, wanted.price_micro, sent, wanted.webhook_url)
     return await door.submit(caller, order)

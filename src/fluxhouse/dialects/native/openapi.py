@@ -174,16 +174,7 @@ def _job_paths() -> Schema:
                 {"200": success("The job.", "Job"), **failures(*_KEYED, 404)},
                 parameters=[job_id],
             ),
-            "delete": _operation(
-                "cancel-job",
-                "jobs",
-                "Cancel a job; images not delivered are not charged",
-                {
-                    "200": success("Cancelled, or, where it runs, ending within one step.", "Job"),
-                    **failures(*_KEYED, 404, 409),
-                },
-                parameters=[job_id],
-            ),
+            "delete": _job_cancel(job_id),
         },
         "/api/v1/jobs/{jobId}/output": {
             "delete": _operation(
@@ -204,6 +195,19 @@ def _job_paths() -> Schema:
             )
         },
     }
+
+
+def _job_cancel(job_id: Schema) -> Schema:
+    return _operation(
+        "cancel-job",
+        "jobs",
+        "Cancel a job; images not delivered are not charged",
+        {
+            "200": success("Cancelled, or, where it runs, ending within one step.", "Job"),
+            **failures(*_KEYED, 404, 409),
+        },
+        parameters=[job_id],
+    )
 
 
 def _stream_answers() -> Schema:
