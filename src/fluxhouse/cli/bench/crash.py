@@ -77,6 +77,8 @@ def run(campaign: Campaign, folder: Path) -> Iterator[Findings]:
     try:
         subject.wait_until("/readyz")
         yield from against(subject, campaign)
+    except httpx2.TransportError as error:
+        raise RuntimeError(f"the server did not come back; its log ends:\n{subject.log_end()}") from error
     finally:
         subject.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx2
 
 READY_SECONDS = 180.0
+_OWN_PORTS = range(20_000, 32_000)
 
 
 class Subject:
@@ -55,8 +57,11 @@ class Subject:
             if self._process is not None and self._process.poll() is not None:
                 break
             time.sleep(0.05)
-        tail = (self._folder / "serve.log").read_text(errors="replace")[-2000:]
-        raise TimeoutError(f"the server did not answer {path}; its log ends:\n{tail}")
+        raise TimeoutError(f"the server did not answer {path}; its log ends:\n{self.log_end()}")
+
+    def log_end(self) -> str:
+        """The last lines that the process wrote."""
+        return (self._folder / "serve.log").read_text(errors="replace")[-2000:]
 
     @property
     def urls(self) -> list[str]:
@@ -117,10 +122,16 @@ class Subject:
 
 
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, below those the system gives out by itself: it stays ours while a server is down.
+
+    On a port that the system gives out, another program may listen meanwhile, or a client that keeps asking for the
+    dead server be connected to itself, which keeps the server from coming back.
+    """
+    for port in random.SystemRandom().sample(_OWN_PORTS, 50):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port was found")
 
 
 def _children(pid: int) -> list[int]:
