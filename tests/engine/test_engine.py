@@ -206,6 +206,25 @@ async def test_missing_weights_fail_the_start(tmp_path: Path, options_for: Calla
         await content(broken, REQUEST)
 
 
+async def test_a_process_killed_while_it_loads_is_started_again(
+    checkpoint: Path, options_for: Callable[..., EngineOptions]
+) -> None:
+    """kill -9 during the first start does not fail the start."""
+    engine = Engine(options_for(checkpoint))
+    starting = asyncio.create_task(engine.start())
+    async with asyncio.timeout(60):
+        while engine.pid is None:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        first = engine.pid
+        os.kill(first, signal.SIGKILL)
+        await starting
+    try:
+        assert engine.ready
+        assert engine.pid != first
+    finally:
+        await engine.close()
+
+
 async def test_a_process_that_falls_silent_is_ended(
     checkpoint: Path, options_for: Callable[..., EngineOptions]
 ) -> None:

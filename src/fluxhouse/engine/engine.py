@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _SENT_AT_MOST = 4
+_STARTED_AT_MOST = 4
 _HEALTHY_SECONDS = 60.0
 """A process that finished a request or lived this long was well: its restart is not delayed."""
 
@@ -66,10 +67,11 @@ class Engine:
     async def start(self) -> None:
         """Start the process and wait until it has made its test images.
 
-        Raises WeightsUnavailable, or EngineDied where the process ended; the engine is then as before `start`.
+        Raises WeightsUnavailable, or EngineDied where the process ended again and again; the engine is then as before
+        `start`.
         """
         if self._keeper is None:
-            await self._raise_child()
+            await self._raise_first_child()
             self._keeper = asyncio.create_task(self._keep_alive())
 
     async def close(self) -> None:
@@ -117,6 +119,18 @@ class Engine:
                     await asyncio.sleep(0)
         except TimeoutError:
             raise GenerationFailed("The engine is not ready.") from None
+
+    async def _raise_first_child(self) -> None:
+        """Start the process, again where it is killed while it loads: that says nothing against the weights."""
+        for attempt in range(1, _STARTED_AT_MOST + 1):
+            try:
+                return await self._raise_child()
+            except EngineDied as error:
+                if attempt == _STARTED_AT_MOST:
+                    raise
+                log.warning("engine_died", engine=self.name, reason=error.message)
+                await asyncio.sleep(_FIRST_PAUSE_SECONDS * attempt)
+        return None
 
     async def _raise_child(self) -> None:
         child = await spawn(self._options)
