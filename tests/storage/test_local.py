@@ -83,7 +83,7 @@ async def test_put_replaces(storage: LocalStorage, tmp_path: Path) -> None:
 async def test_what_is_not_there_is_unknown(storage: LocalStorage, key: str) -> None:
     """A missing key, a folder, a path through a file and a malformed key are all unknown files."""
     await storage.put("files/a", b"x")
-    for read in (storage.get, storage.size, storage.path):
+    for read in (storage.get, storage.modified, storage.path):
         with pytest.raises(UnknownFile):
             await read(key)
 

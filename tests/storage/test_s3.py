@@ -190,7 +190,7 @@ async def test_a_silent_service_is_given_up(storage: S3Storage, line: tuple[str,
             await asyncio.wait_for(call, HASTIEST.retry_seconds + HASTIEST.request_seconds)
 
 
-@pytest.mark.parametrize("call", ["put", "put in parts", "get", "path", "size", "delete", "keys"])
+@pytest.mark.parametrize("call", ["put", "put in parts", "get", "path", "modified", "delete", "keys"])
 async def test_a_short_fault_is_not_noticed(
     storage: S3Storage, line: tuple[str, Line], tmp_path: Path, call: str
 ) -> None:
