@@ -128,15 +128,13 @@ class Sweeper:
         due = await self._database.read(lambda c: files.outdated(c, now, self._options.batch))
         if due:
             await self._database.write(lambda c: _forget(c, due))
-            wanted = await self._wanted_inputs()
             for file in due:
-                if file.key not in wanted:
-                    await self._storage.delete(file.key)
+                await self._storage.delete(file.key)  # a job that named it has a copy of its own
             log.info("files_removed", files=len(due))
         return len(due)
 
     async def _remove_orphans(self) -> None:
-        """Bytes of inputs whose submit never committed, and of files that a job still needed when they expired."""
+        """Bytes of inputs whose submit never committed."""
         newest = self._clock.now() - _ORPHAN_AGE
         old = [key async for key in self._storage.keys(INPUTS) if await self._kept_since(key) < newest]
         if old:
