@@ -25,7 +25,7 @@ _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
 
 
 @dataclass(slots=True)
-class Bench:
+class Means:
     """What an attempt works with: the rooms below, one backend and its gate."""
 
     database: Database
@@ -38,11 +38,11 @@ class Bench:
 class Attempt:
     """A claimed job in the making. `images` are those whose bytes are durable, `seconds` the backend's work."""
 
-    def __init__(self, job: Job, bench: Bench) -> None:
+    def __init__(self, job: Job, means: Means) -> None:
         self.job = job
         self.images: list[DeliveredImage] = []
         self.seconds: float | None = None
-        self._bench = bench
+        self._means = means
         self._last_step_at = -_STEP_HINT_SECONDS
 
     async def run(self) -> bool:
@@ -50,7 +50,7 @@ class Attempt:
 
         Raises what the backend or the storage raised. Cancelling it stops the backend within one step.
         """
-        with self._bench.feed.subscribe(self.job.id) as hints:
+        with self._means.feed.subscribe(self.job.id) as hints:
             if not await self._is_wanted():
                 return False
             made = asyncio.create_task(self._make())
@@ -69,22 +69,22 @@ class Attempt:
         return in_time
 
     async def _make(self) -> None:
-        async with self._bench.gate.enter(alone=self.job.engine_deaths > 0):
-            inputs = [await self._bench.storage.path(key) for key in self.job.request.inputs]
+        async with self._means.gate.enter(alone=self.job.engine_deaths > 0):
+            inputs = [await self._means.storage.path(key) for key in self.job.request.inputs]
             async with aclosing(self._progress(inputs)) as progress:
                 async for event in progress:
                     await self._pass_on(event)
 
     def _progress(self, inputs: list[Path]) -> AsyncGenerator[Progress, None]:
         # The protocol says that the iterator can be closed, which is what makes it a generator.
-        return cast("AsyncGenerator[Progress, None]", self._bench.backend.generate(self.job.request, inputs))
+        return cast("AsyncGenerator[Progress, None]", self._means.backend.generate(self.job.request, inputs))
 
     async def _pass_on(self, event: Progress) -> None:
         match event:
             case StepDone():
                 self._pass_step_on(event)
             case Preview():
-                self._bench.feed.publish(self.job.id, event)
+                self._means.feed.publish(self.job.id, event)
             case MadeImage():
                 await self._deliver(event)
             case Finished():
@@ -95,12 +95,12 @@ class Attempt:
         now = asyncio.get_running_loop().time()
         if step.step == step.steps or now - self._last_step_at >= _STEP_HINT_SECONDS:
             self._last_step_at = now
-            self._bench.feed.publish(self.job.id, step)
+            self._means.feed.publish(self.job.id, step)
 
     async def _deliver(self, image: MadeImage) -> None:
         key = key_of(self.job.id, image.index, image.content_type)
         with span("store", self.job.id, image=image.index, bytes=len(image.content)):
-            await self._bench.storage.put(key, image.content)
+            await self._means.storage.put(key, image.content)
         self.images.append(
             DeliveredImage(
                 index=image.index,
@@ -113,7 +113,7 @@ class Attempt:
                 nsfw=image.nsfw,
             )
         )
-        self._bench.feed.publish(self.job.id, ImageReady(image.index, key))
+        self._means.feed.publish(self.job.id, ImageReady(image.index, key))
 
     async def _stop_asked(self, hints: asyncio.Queue[Hint]) -> None:
         """Return once somebody asked the job to stop, or once it is no longer ours."""
@@ -121,7 +121,7 @@ class Attempt:
             await _state_changed(hints)
 
     async def _is_wanted(self) -> bool:
-        row = await self._bench.database.read(lambda connection: jobs.get(connection, self.job.id))
+        row = await self._means.database.read(lambda connection: jobs.get(connection, self.job.id))
         return row.cancel_requested_at is None and row.attempt == self.job.attempt and not row.state.terminal
 
 

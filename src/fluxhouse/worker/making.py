@@ -25,7 +25,7 @@ from fluxhouse.generation.errors import (
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import remove_all
 from fluxhouse.tracing.spans import span
-from fluxhouse.worker.attempt import Attempt, Bench
+from fluxhouse.worker.attempt import Attempt, Means
 from fluxhouse.worker.gate import Gate
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
@@ -64,7 +64,7 @@ class Making:
         with structlog.contextvars.bound_contextvars(job_id=job.id):
             log.info("job_started", model=job.request.model, attempt=job.attempt)
             self._feed.publish(job.id, StateChanged())
-            attempt = Attempt(job, self._bench(self._router.backend_for(job.request.model)))
+            attempt = Attempt(job, self._means(self._router.backend_for(job.request.model)))
             try:
                 end = await self._end_of(attempt)
             except asyncio.CancelledError:
@@ -72,8 +72,8 @@ class Making:
                 raise
             await self._settle(job, end)
 
-    def _bench(self, backend: Backend) -> Bench:
-        return Bench(self._database, self._storage, self._feed, backend, self._gates[id(backend)])
+    def _means(self, backend: Backend) -> Means:
+        return Means(self._database, self._storage, self._feed, backend, self._gates[id(backend)])
 
     async def _end_of(self, attempt: Attempt) -> End:
         """Run the attempt; the verb that settles it."""
