@@ -54,6 +54,7 @@ class Backend(Protocol):
     def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncIterator[Progress]:
         """Yield the progress of a request, each image when it is finished, and `Finished` last.
 
+        `inputs` are the files of `request.inputs` and then those of `request.loras`, in their order.
         Closing the iterator cancels the request within one step. Raises `GenerationFailed` (`EngineDied` when the
         process that held it is gone). The same request and inputs yield the same image bytes.
         """

@@ -37,12 +37,24 @@ class Acceleration(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Lora:
+    """A small addition to the model: `path` is the storage key of its file, named by content; `scale` its strength."""
+
+    path: str
+    scale: float
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationRequest:
     """One request, complete: no default in it depends on who asks or when.
 
     `width` and `height` are the pixels of the answer. `seed` is the first image's; image i has `seed + i` modulo 2**32.
     `steps` and `guidance` are None where the serving backend's own default shall hold.
-    `inputs` are storage keys of input images; a backend receives them as paths, in this order.
+    `inputs` are storage keys of input images, for `Task.FILL` the picture and its mask, white where it is repainted.
+    A backend receives `inputs` and after them the files of `loras` as paths, in this order.
+    A `negative_prompt` counts where `true_guidance` is above 1, at twice the work: the velocity is then the negative
+    prompt's and `true_guidance` times the difference from there to the prompt's.
+    `share` is how much of a busy device the request gets beside others of share 1; the operator's choice.
     """
 
     model: str
@@ -59,14 +71,23 @@ class GenerationRequest:
     format: OutputFormat = OutputFormat.PNG
     quality: int = 80
     acceleration: Acceleration = Acceleration.NONE
+    negative_prompt: str | None = None
+    true_guidance: float | None = None
+    loras: tuple[Lora, ...] = ()
+    share: float = 1.0
 
     def image_seed(self, index: int) -> int:
         """The seed of image `index`, counted from 0."""
         return (self.seed + index) % 2**32
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready mapping that `from_json` restores."""
-        return asdict(self) | {"inputs": list(self.inputs)}
+        """A JSON-ready mapping that `from_json` restores.
+
+        What a request does not use of the later fields is left out, so that an earlier version can read it.
+        """
+        unused = {name for name, absent in _LATER.items() if getattr(self, name) == absent}
+        fields = {name: value for name, value in asdict(self).items() if name not in unused}
+        return fields | {"inputs": list(self.inputs)}
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> GenerationRequest:
@@ -77,5 +98,10 @@ class GenerationRequest:
                 "inputs": tuple(fields["inputs"]),
                 "format": OutputFormat(fields["format"]),
                 "acceleration": Acceleration(fields["acceleration"]),
+                "loras": tuple(Lora(**lora) for lora in fields.get("loras", ())),
             }
         )
+
+
+_LATER = {"negative_prompt": None, "true_guidance": None, "loras": (), "share": 1.0}
+"""Fields that jobs of the first version lack, with what their absence means."""
