@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -16,16 +16,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from fluxhouse.console import pages
 from fluxhouse.dialects import native, outputs, pixazo
 from fluxhouse.dialects.dialect import Door
-from fluxhouse.dialects.native.bodies import failure, failure_of
-from fluxhouse.dialects.pixazo import answers as pixazo_answers
-from fluxhouse.generation.errors import PlatformError
+from fluxhouse.dialects.wire import WrongMethod
+from fluxhouse.generation.errors import NotFound, PlatformError, RequestRejected
 from fluxhouse.probes import NotReady, Probes
 from fluxhouse.tracing.spans import caller
 
@@ -34,13 +33,16 @@ log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JOB = re.compile(r"(?:job_)?([0-9a-f]{32})")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_PIXAZO = ("/flux-dev/", "/flux-dev-polling/", "/v2/requests/")
 _WITHOUT_CORS = ("/docs", "/static/", "/metrics")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,1000}")
 _EXPOSED = (
     "X-Request-Id, X-Job-Id, Location, Content-Location, Retry-After, Idempotent-Replayed, Preference-Applied, "
     "RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, ETag, Content-Range"
 )
+# How errors are worded below a path, the longest that fits; elsewhere as the native API words them.
+_ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
+    **dict.fromkeys(pixazo.PREFIXES, pixazo.failure),
+}
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
@@ -111,7 +113,7 @@ class Observed:
                 _log_crash(error)
                 if answer.status:
                     raise  # half an answer is out: only breaking the connection says that it is not whole
-                await _crashed(scope["path"])(scope, receive, answer.send)
+                await _failure(scope["path"], PlatformError())(scope, receive, answer.send)
             finally:
                 self._note(scope, answer, perf_counter() - started)
 
@@ -153,24 +155,24 @@ class Answer:
         await self._send(message)
 
 
-def _refused(_request: Request, error: Exception) -> Response:
+def _failure(path: str, error: PlatformError) -> Response:
+    """An error in the accent that is spoken at `path`; of a fault of ours the caller is told nothing more."""
+    fitting = [prefix for prefix in _ACCENTS if path.startswith(prefix)]
+    return _ACCENTS[max(fitting, key=len)](error) if fitting else native.failure(error)
+
+
+def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, PlatformError)
-    return failure(error)
+    return _failure(request.url.path, error)
 
 
-def _not_routed(_request: Request, error: Exception) -> Response:
-    """Unknown addresses and methods, as the native API says it."""
+def _not_routed(request: Request, error: Exception) -> Response:
+    """Unknown addresses and methods."""
     assert isinstance(error, HTTPException)
-    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
-    return failure_of(error.status_code, code, f"{error.detail}.", headers=error.headers)
-
-
-def _crashed(path: str) -> Response:
-    """What the caller is told of a fault of ours: nothing about it."""
-    if path.startswith(_PIXAZO):
-        status, body = pixazo_answers.refusal(PlatformError())
-        return JSONResponse({"error": body["error"]}, status)
-    return failure(PlatformError())
+    kind = {404: NotFound, 405: WrongMethod}.get(error.status_code, RequestRejected)
+    response = _failure(request.url.path, kind(f"{error.detail}."))
+    response.headers.update(error.headers or {})
+    return response
 
 
 def _log_crash(error: Exception) -> None:

@@ -25,7 +25,7 @@ from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import waiting
 from fluxhouse.dialects.intake import Intake
-from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow, ClientGone, WrongMediaType
+from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow, ClientGone, WrongMediaType, WrongMethod
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
@@ -41,6 +41,7 @@ from fluxhouse.tracing.spans import now_ns, record
 T = TypeVar("T")
 
 _STATUSES: Mapping[type[PlatformError], int] = {
+    WrongMethod: 405,
     BodyTooSlow: 408,
     BodyTooLarge: 413,
     WrongMediaType: 415,

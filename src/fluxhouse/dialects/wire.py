@@ -47,6 +47,12 @@ class WrongMediaType(RequestRejected):
     code = "unsupported_media_type"
 
 
+class WrongMethod(RequestRejected):
+    """This address does not take that method."""
+
+    code = "method_not_allowed"
+
+
 class ClientGone(RequestRejected):
     """The client closed the connection before its request was complete."""
 

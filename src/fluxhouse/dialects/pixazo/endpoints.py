@@ -36,8 +36,8 @@ KEY_HEADER = "Ocp-Apim-Subscription-Key"
 RESULT_PATH = "/flux-dev-polling/dev/getFluxDevStatus"
 STATUS_PATH = "/v2/requests/status/{job}"
 DOCUMENT_PATH = "/flux-dev/openapi"
+PREFIXES = ("/flux-dev/", "/flux-dev-polling/", "/v2/requests/")
 
-_PREFIXES = ("/flux-dev", "/flux-dev-polling", "/v2/requests")
 _POLL_BYTES = 16 * 1024
 _REQUEST_ID = Parameter(name="request_id", type="string", max_length=100)
 _REQUEST_ID_SYNONYM = Parameter(name="requestId", type="string", max_length=100)
@@ -58,7 +58,7 @@ def routes(door: Door) -> list[BaseRoute]:
         *(Route(operation.path, Endpoint("POST", Submitting(door, operation))) for operation in submits),
         Route(RESULT_PATH, Endpoint("POST", polling.result)),
         Route(STATUS_PATH, Endpoint("GET", polling.status)),
-        *(Route(f"{prefix}/{{rest:path}}", Nowhere()) for prefix in _PREFIXES),
+        *(Route(f"{prefix}{{rest:path}}", Nowhere()) for prefix in PREFIXES),
     ]
 
 
@@ -127,6 +127,12 @@ class Submitting:
             webhook_url=None if asked_url is None else str(asked_url),
             webhook_field=WEBHOOK_HEADER,
         )
+
+
+def failure(error: PlatformError) -> Response:
+    """What is answered where no route of the dialect does: the table's words alone."""
+    status, body = answers.refusal(error)
+    return JSONResponse({"error": body["error"]}, status)
 
 
 def job_body(door: Door, job: Job) -> answers.Body:
