@@ -1,0 +1,62 @@
+"""Attempts at something guessable, such as a password or a voucher: counted by who tries, refused when too many."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from datetime import datetime, timedelta
+
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, bindparam, case, delete
+from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
+
+from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.generation.errors import RateLimited
+
+WINDOW = timedelta(minutes=15)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("subject", String(64), primary_key=True),
+    Column("started_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Index("ix_attempts_started_at", "started_at"),
+)
+
+_NOW, _ENDED = bindparam("now", type_=Instant), bindparam("ended", type_=Instant)
+_RUNS = (attempts.c.started_at <= _NOW) & (attempts.c.started_at > _ENDED)
+_COUNT = (
+    insert(attempts)
+    .values(started_at=_NOW, tries=1)
+    .on_conflict_do_update(
+        index_elements=[attempts.c.subject],
+        set_={
+            "started_at": case((_RUNS, attempts.c.started_at), else_=_NOW),
+            "tries": case((_RUNS, attempts.c.tries + 1), else_=1),
+        },
+    )
+    .returning(attempts.c.started_at, attempts.c.tries)
+)
+
+
+def count(connection: Connection, kind: str, who: str, most: int, now: datetime) -> None:
+    """Count one attempt of `kind` by `who`; raises `RateLimited` where it is more than `most` within the window.
+
+    To be counted in a transaction of its own before the attempt, so that what the attempt rolls back stays counted.
+    """
+    subject = hashlib.sha256(f"{kind}:{who}".encode()).hexdigest()
+    row = connection.execute(_COUNT, {"subject": subject, "now": now, "ended": now - WINDOW}).one()
+    if row.tries > most:
+        left = (row.started_at + WINDOW - now).total_seconds()
+        raise RateLimited("too many attempts; wait a few minutes", retry_after_seconds=max(1, math.ceil(left)))
+
+
+def clear(connection: Connection, kind: str, who: str) -> None:
+    """Forget the attempts of somebody who succeeded."""
+    subject = hashlib.sha256(f"{kind}:{who}".encode()).hexdigest()
+    connection.execute(delete(attempts).where(attempts.c.subject == subject))
+
+
+def sweep(connection: Connection, now: datetime) -> None:
+    """Forget windows that have ended."""
+    connection.execute(delete(attempts).where(attempts.c.started_at <= now - WINDOW))
