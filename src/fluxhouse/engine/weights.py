@@ -40,7 +40,12 @@ class Weights:
 
     @property
     def latent_channels(self) -> int:
-        return int(self.transformer.config.in_channels) // 4
+        return int(self.vae.config.latent_channels)
+
+    @property
+    def fills(self) -> bool:
+        """Whether the transformer reads a kept picture and a mask beside the latents."""
+        return int(self.transformer.config.in_channels) > 4 * self.latent_channels
 
     @property
     def takes_guidance(self) -> bool:
