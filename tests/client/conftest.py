@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import socket
-import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 from PIL import Image
-from sqlalchemy import Connection
 
 from fluxhouse import AsyncClient, Client
-from fluxhouse.assembly import assemble
 from fluxhouse.client import Retry
-from fluxhouse.core import accounts, keys, ledger
-from fluxhouse.core.keys import Limits
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import Progress
 from fluxhouse.generation.errors import GenerationFailed
 from fluxhouse.generation.request import GenerationRequest
-from fluxhouse.settings import Settings
-
-T = TypeVar("T")
 
 QUICK, SLOW, FAILING, UNSERVED = "flux-dev", "flux-schnell", "flux-krea-dev", "flux-pro"
 EAGER = Retry(attempts=5, first_seconds=0.01, longest_seconds=0.05, total_seconds=10.0)
@@ -47,61 +35,14 @@ class Unable:
         yield
 
 
-class Installation:
-    """`fluxhouse serve` without its command line: one platform and uvicorn, on an event loop in a thread."""
-
-    def __init__(self, folder: Path) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
-        backends = {QUICK: TestCard(), SLOW: TestCard(step_seconds=0.12, steps=4), FAILING: Unable()}
-        self.platform = assemble(Settings(data=folder, public_url=self.url), backends)
-        config = uvicorn.Config(self.platform.app, log_level="error", ws="none", lifespan="off")
-        self.http = uvicorn.Server(config)
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._serve)
-        self.names = count()
-
-    def start(self) -> None:
-        self.thread.start()
-        self.do(self.platform.start())
-
-    def stop(self) -> None:
-        self.http.should_exit = True
-        self.thread.join(30)
-
-    def do(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do something on the platform's own loop."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
-
-    def new_key(self, credit: int = 100, limits: Limits | None = None) -> str:
-        """The key of a new account with so many credits."""
-        name, pepper = f"account {next(self.names)}", self.platform.door.options.pepper
-
-        def made(connection: Connection) -> str:
-            now = datetime.now(UTC)
-            account = accounts.create(connection, name, now)
-            ledger.grant(connection, account.id, credit * 1_000_000, now, None)
-            return keys.issue(connection, account.id, pepper, now, limits=limits)[1]
-
-        return self.do(self.platform.database.write(made))
-
-    def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(self.http.serve([self.listener]))
-            runner.run(self.platform.stop())
-
-
 @pytest.fixture(scope="session")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def installation(install: Callable[..., Any]) -> Any:
     """One for all tests; each has its own account."""
-    running = Installation(tmp_path_factory.mktemp("installation"))
-    running.start()
-    yield running
-    running.stop()
+    return install({QUICK: TestCard(), SLOW: TestCard(step_seconds=0.12, steps=4), FAILING: Unable()})
 
 
 @pytest.fixture
-def key(installation: Installation) -> str:
+def key(installation: Any) -> str:
     """The key of an account with a hundred credits."""
     return installation.new_key()
 
@@ -202,14 +143,14 @@ def line() -> Line:
 
 
 @pytest.fixture
-async def client(installation: Installation, key: str, line: Line) -> AsyncIterator[AsyncClient]:
+async def client(installation: Any, key: str, line: Line) -> AsyncIterator[AsyncClient]:
     """An asynchronous client that hardly pauses between attempts."""
     async with AsyncClient(key, installation.url, retry=EAGER, transport=line) as opened:
         yield opened
 
 
 @pytest.fixture
-def sync_client(installation: Installation, key: str) -> Iterator[Client]:
+def sync_client(installation: Any, key: str) -> Iterator[Client]:
     """The synchronous twin."""
     with Client(key, installation.url, retry=EAGER) as opened:
         yield opened

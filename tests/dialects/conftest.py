@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,10 +21,13 @@ import pytest
 from PIL import Image
 
 from fluxhouse.assembly import Platform, assemble
+from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core import accounts, keys, ledger
 from fluxhouse.core.keys import Limits
 from fluxhouse.engine.testcard import TestCard
-from fluxhouse.generation.backend import Backend
+from fluxhouse.generation.backend import Backend, Progress
+from fluxhouse.generation.errors import GenerationFailed
+from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.settings import Settings
 
 PUBLIC_URL = "http://house.test"
@@ -143,3 +152,82 @@ def picture() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (48, 32), (200, 30, 30)).save(file, "PNG")
     return file.getvalue()
+
+
+class Unable:
+    """A backend that fails every request."""
+
+    name = "unable"
+    slots = 4
+
+    async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
+        raise GenerationFailed("The brush broke.")
+        yield
+
+
+SLOW, FAILING, UNSERVED = "flux-schnell", "flux-krea-dev", "flux-pro"
+
+
+@pytest.fixture(scope="session")
+def live(install: Callable[..., Any]) -> Any:
+    """An installation that vendors' SDKs reach at `url`, with keys from `new_key(credit)`.
+
+    Pictures take no time, but `flux-schnell` takes a second and a half, `flux-krea-dev` fails, `flux-pro` has no
+    backend.
+    """
+    quick = {model.id: TestCard() for model in Catalog.load().models if model.id != UNSERVED}
+    return install({**quick, SLOW: TestCard(steps=5, step_seconds=0.3), FAILING: Unable()})
+
+
+NODE_SDKS = Path(__file__).parents[1] / "sdk_node"
+_OFFLINE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
+
+
+@pytest.fixture(scope="session")
+def node_sdks(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the scripts of tests/sdk_node and the pinned SDKs, which are installed once for each lock file."""
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node and npm are not installed")
+    lock = (NODE_SDKS / "package-lock.json").read_bytes()
+    installed = pytestconfig.cache.mkdir(f"sdk_node-{hashlib.sha256(lock).hexdigest()[:16]}")
+    with (installed / "lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not (installed / "done").exists():
+            for name in ("package.json", "package-lock.json"):
+                shutil.copy(NODE_SDKS / name, installed)
+            _npm_ci(installed)
+            (installed / "done").touch()
+    folder = tmp_path_factory.mktemp("sdk_node")
+    for script in NODE_SDKS.glob("*.mjs"):
+        shutil.copy(script, folder)
+    (folder / "node_modules").symlink_to(installed / "node_modules")
+    return folder
+
+
+def _npm_ci(folder: Path) -> None:
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        if any(code in done.stderr for code in _OFFLINE):
+            pytest.skip("the npm registry cannot be reached")
+        pytest.fail(f"npm ci: {done.stderr[-2000:]}")
+
+
+@pytest.fixture(scope="session")
+def node(node_sdks: Path, live: Any) -> Callable[..., Any]:
+    """Runs a script of tests/sdk_node against `live`; what it printed as JSON.
+
+    Named values reach it as environment variables in capitals, beside HOUSE_URL and, unless given, a HOUSE_KEY.
+    """
+
+    def run(script: str, **given: str) -> Any:
+        named = {"HOUSE_URL": live.url} | {name.upper(): value for name, value in given.items()}
+        if "HOUSE_KEY" not in named:
+            named["HOUSE_KEY"] = live.new_key()
+        done = subprocess.run(
+            ["node", script], cwd=node_sdks, env=os.environ | named, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr[-4000:]
+        return json.loads(done.stdout)
+
+    return run
