@@ -146,3 +146,15 @@ def test_an_accounts_keys_are_listed_oldest_first(house, issue):
     second = issue()[0]
     house.do(keys.revoke, first.id, house.now())
     assert [key.id for key in house.see(keys.of_account, first.account_id)] == [first.id, second.id]
+
+
+def test_the_console_works_by_one_key_of_its_own(house):
+    """The same text each time, of this account and this pepper only."""
+    ada, bob = (house.do(accounts.create, name, house.now()) for name in ("ada", "bob"))
+    text = house.do(keys.console_key, ada.id, PEPPER, house.now())
+    assert house.do(keys.console_key, ada.id, PEPPER, house.now()) == text
+    caller = authenticate(house, text)
+    assert (caller.account, caller.key.label) == (ada, keys.CONSOLE_LABEL)
+    assert len(house.see(keys.of_account, ada.id)) == 1
+    assert house.do(keys.console_key, bob.id, PEPPER, house.now()) != text
+    assert house.do(keys.console_key, ada.id, b"another pepper", house.now())[12:] != text[12:]

@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core.accounts import Account
 from fluxhouse.core.accounts import accounts as account_table
@@ -34,6 +35,7 @@ from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import AccountSuspended, InvalidKey, KeyNotAllowed
 
 DEFAULT_RATE_PER_MINUTE = 600
+CONSOLE_LABEL = "Console"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PREFIX_LENGTH, _SECRET_LENGTH, _CHECKSUM_LENGTH = 8, 32, 6  # 32 characters of 62 are 190 bits
 
@@ -126,12 +128,28 @@ def issue(
 
     The text is `fh_`, a public prefix, `_`, a secret and a checksum, so that scanners can tell a leaked key from noise.
     """
-    limits = limits or Limits()
     prefix, secret = _random_text(_PREFIX_LENGTH), _random_text(_SECRET_LENGTH)
-    text = f"fh_{prefix}_{secret}"
-    text += _checksum(text)
-    values: dict[str, Any] = {
-        "id": prefix,
+    text = _key_text(prefix, secret)
+    connection.execute(insert(keys).values(_row(account_id, text, pepper, now, label, limits or Limits())))
+    return from_row(connection.execute(select(keys).where(keys.c.id == prefix)).one()), text
+
+
+def console_key(connection: Connection, account_id: str, pepper: bytes, now: datetime) -> str:
+    """The text of the key by which the console works for this account, the same each time; issued at first use.
+
+    It is derived and never shown: who signs in needs no key, and what is done there is seen as the console's.
+    """
+    prefix = _derived(account_id, pepper, b"console key prefix", _PREFIX_LENGTH)
+    text = _key_text(prefix, _derived(account_id, pepper, b"console key secret", _SECRET_LENGTH))
+    if connection.execute(select(keys.c.id).where(keys.c.id == prefix)).one_or_none() is None:
+        row = _row(account_id, text, pepper, now, CONSOLE_LABEL, Limits())
+        connection.execute(upsert(keys).values(row).on_conflict_do_nothing())
+    return text
+
+
+def _row(account_id: str, text: str, pepper: bytes, now: datetime, label: str, limits: Limits) -> dict[str, Any]:
+    return {
+        "id": _prefix(text),
         "account_id": account_id,
         "digest": _digest(text, pepper),
         "label": label,
@@ -143,8 +161,6 @@ def issue(
         "rate_per_minute": limits.rate_per_minute,
         "created_at": now,
     }
-    connection.execute(insert(keys).values(values))
-    return from_row(connection.execute(select(keys).where(keys.c.id == prefix)).one()), text
 
 
 def authenticate(connection: Connection, text: str, pepper: bytes, now: datetime) -> Caller:
@@ -227,6 +243,21 @@ def _prefix(text: str) -> str:
 
 def _random_text(length: int) -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _key_text(prefix: str, secret: str) -> str:
+    text = f"fh_{prefix}_{secret}"
+    return text + _checksum(text)
+
+
+def _derived(account_id: str, pepper: bytes, purpose: bytes, length: int) -> str:
+    """Text of that length that only who has the pepper can tell."""
+    number = int.from_bytes(hmac.digest(pepper, purpose + b":" + account_id.encode(), hashlib.sha512), "big")
+    characters = ""
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHABET))
+        characters += _ALPHABET[digit]
+    return characters
 
 
 def _digest(text: str, pepper: bytes) -> str:
