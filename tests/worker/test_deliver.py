@@ -18,7 +18,7 @@ from fluxhouse.core.webhooks import RETRY_SECONDS, WebhookState
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.errors import OutOfMemory
 from fluxhouse.storage.fetch import Fetcher
-from fluxhouse.worker.deliver import Deliverer, DeliverOptions
+from fluxhouse.worker.deliver import Deliverer, DeliverOptions, Telling, enveloped
 
 PEPPER = b"pepper"
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -93,9 +93,9 @@ async def delivering(stage):
 
     async def start(allow=LOOPBACK, **options):
         fetcher = Fetcher(allow)
-        renderers = {"native": lambda job: {"jobId": job.id, "prompt": job.request.prompt}}
+        tellings = {"native": Telling(enveloped(lambda job: {"jobId": job.id, "prompt": job.request.prompt}))}
         deliverer = Deliverer(
-            stage.database, fetcher, renderers, PEPPER, Bell(), stage.clock, DeliverOptions(**QUICK | options)
+            stage.database, fetcher, tellings, PEPPER, Bell(), stage.clock, DeliverOptions(**QUICK | options)
         )
         running.append((deliverer, fetcher, asyncio.create_task(deliverer.run())))
         return deliverer
@@ -380,7 +380,9 @@ async def test_the_bell_wakes_at_once(stage):
     """A job that ends is told without waiting for the next look at the table."""
     bell, fetcher = Bell(), Fetcher(LOOPBACK)
     options = DeliverOptions(**QUICK | {"period_seconds": 60})
-    deliverer = Deliverer(stage.database, fetcher, {"native": lambda _: {}}, PEPPER, bell, stage.clock, options)
+    deliverer = Deliverer(
+        stage.database, fetcher, {"native": Telling(lambda _: {})}, PEPPER, bell, stage.clock, options
+    )
     running = asyncio.create_task(deliverer.run())
     async with receiving(200) as receiver:
         await asyncio.sleep(0.1)

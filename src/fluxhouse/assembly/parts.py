@@ -22,7 +22,7 @@ from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.opening import ExtraMissing, Store, open_storage
 from fluxhouse.storage.urls import UrlSigner
-from fluxhouse.worker.deliver import Deliverer, Renderer
+from fluxhouse.worker.deliver import Deliverer, Telling, enveloped
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
 from fluxhouse.worker.sweep import FLEET, Sweeper
@@ -53,7 +53,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         if works
         else None,
         Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None),
-        Deliverer(database, fetcher, renderers(door), options.pepper, feed.changed, clock, meter=meter),
+        Deliverer(database, fetcher, tellings(door), options.pepper, feed.changed, clock, meter=meter),
         fetcher,
         made.engines if works else (),
         meter,
@@ -79,6 +79,9 @@ def _source(database: Database, router: Router) -> Source | None:
     return source
 
 
-def renderers(door: Door) -> Mapping[str, Renderer]:
-    """For each dialect, a job as it answers who asks for it."""
-    return {native.DIALECT: partial(native.job_body, door), pixazo.DIALECT: partial(pixazo.job_body, door)}
+def tellings(door: Door) -> Mapping[str, Telling]:
+    """For each dialect, how its webhooks tell of a job."""
+    return {
+        native.DIALECT: Telling(enveloped(partial(native.job_body, door))),
+        pixazo.DIALECT: Telling(enveloped(partial(pixazo.job_body, door))),
+    }

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,8 +29,9 @@ from fluxhouse.worker.meter import WorkMeter
 
 log = structlog.get_logger()
 
-# A job, as the dialect that took it in answers who asks for it.
+# The message about a job, and the headers for one sending of it: by id, moment, body and the account's secrets.
 Renderer = Callable[[Job], Mapping[str, Any]]
+Signer = Callable[[str, datetime, bytes, Sequence[bytes]], Mapping[str, str]]
 
 FIELD = "webhook_url"
 _TYPES = {
@@ -38,6 +39,26 @@ _TYPES = {
     JobState.FAILED: "job.failed",
     JobState.CANCELLED: "job.cancelled",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How one dialect tells of its jobs: `render` words the message, `sign` vouches for it, by default as Standard
+    Webhooks do.
+    """
+
+    render: Renderer
+    sign: Signer = signed_headers
+
+
+def enveloped(job_body: Renderer) -> Renderer:
+    """The native message: what kind of end it was, when it came, and the job as `job_body` answers who asks for it."""
+
+    def message(job: Job) -> Mapping[str, Any]:
+        assert job.finished_at is not None, "due only once the job has ended"
+        return {"type": _TYPES[job.state], "timestamp": _moment(job.finished_at), "data": job_body(job)}
+
+    return message
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +84,7 @@ class Deliverer:
         self,
         database: Database,
         fetcher: Fetcher,
-        renderers: Mapping[str, Renderer],
+        tellings: Mapping[str, Telling],
         pepper: bytes,
         bell: Bell,
         clock: Clock,
@@ -72,7 +93,7 @@ class Deliverer:
     ) -> None:
         self._database = database
         self._fetcher = fetcher
-        self._renderers = renderers
+        self._tellings = tellings
         self._pepper = pepper
         self._bell = bell
         self._clock = clock
@@ -160,9 +181,10 @@ class Deliverer:
                 webhook_secrets.valid(c, webhook.account_id, self._pepper, now),
             )
         )
-        body = self._body(job)
-        headers = signed_headers(webhook.message_id, now, body, [entry.secret for entry in secrets])
-        headers["content-type"] = "application/json"
+        telling = self._tellings[job.dialect]
+        body = json.dumps(telling.render(job), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+        signature = telling.sign(webhook.message_id, now, body, [entry.secret for entry in secrets])
+        headers = {**signature, "content-type": "application/json"}
         started = perf_counter()
         status, error = None, None
         try:
@@ -170,15 +192,6 @@ class Deliverer:
         except RequestRejected as refused:
             error = refused.message
         return Sent(now, round((perf_counter() - started) * 1000), status, error)
-
-    def _body(self, job: Job) -> bytes:
-        assert job.finished_at is not None, "due only once the job has ended"
-        message = {
-            "type": _TYPES[job.state],
-            "timestamp": _moment(job.finished_at),
-            "data": self._renderers[job.dialect](job),
-        }
-        return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
 
 
 def _moment(moment: datetime) -> str:
