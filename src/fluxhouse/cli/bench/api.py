@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from sqlalchemy import select
 
@@ -28,13 +28,12 @@ class Row:
 
 
 def submits(installation: Installation, calls: int, processes: int = 1) -> Iterator[Row]:
-    """Durable submits with no worker beside them, then polls of one job, by number of clients."""
+    """Durable submits with no worker beside them, each client on its own account, then polls; by number of clients."""
     with installation.serving("--no-worker", processes=processes) as servers:
-        key = servers.open_account("bench")
-        poll = servers.get_bytes(key, f"/api/v1/jobs/{asyncio.run(servers.submit(key, 0))}")
+        keys = installation.open_accounts(max(CLIENTS))
+        poll = servers.get_bytes(keys[0], f"/api/v1/jobs/{asyncio.run(servers.submit(keys[0], 0))}")
         for clients in CLIENTS:
-            load = servers.drive(clients, calls, lambda number: servers.submit_bytes(key, number), 202)
-            yield Row("submit", load, processes)
+            yield Row("submit", servers.drive(clients, calls, _in_turn(servers, keys[:clients]), 202), processes)
         for clients in CLIENTS:
             yield Row("poll", servers.drive(clients, calls, lambda _: poll, 200), processes)
 
@@ -42,23 +41,29 @@ def submits(installation: Installation, calls: int, processes: int = 1) -> Itera
 def whole_jobs(installation: Installation, calls: int, processes: int = 1) -> Row:
     """From the first submit to the end of the last job, each server with its worker; latencies are the submits'."""
     with installation.serving(processes=processes) as servers:
-        key = servers.open_account("bench")
-        started = time.perf_counter()
-        load = servers.drive(_BUSY_CLIENTS, calls, lambda number: servers.submit_bytes(key, number), 202)
-        asyncio.run(servers.all_ended(key))
-        seconds = time.perf_counter() - started
-    return Row("job, submit to ended", Load(load.clients, seconds, load.latencies, load.refused), processes)
+        keys = installation.open_accounts(_BUSY_CLIENTS)
+        started, watch = time.perf_counter(), servers.stopwatch()
+        load = servers.drive(_BUSY_CLIENTS, calls, _in_turn(servers, keys), 202)
+        for key in keys:
+            asyncio.run(servers.all_ended(key))
+        whole = replace(load, seconds=time.perf_counter() - started, spent=watch.spent())
+    return Row("job, submit to ended", whole, processes)
 
 
 def claims(installation: Installation, calls: int) -> Row:
     """From the submit's arrival to the worker's claim, one at a time on an idle server, by the job's own row."""
     with installation.serving() as servers:
-        key = servers.open_account("bench")
-        started = time.perf_counter()
+        (key,) = installation.open_accounts(1)
+        started, watch = time.perf_counter(), servers.stopwatch()
         asyncio.run(_one_by_one(servers, key, calls))
-        seconds = time.perf_counter() - started
+        seconds, spent = time.perf_counter() - started, watch.spent()
     waits = claim_waits(installation)
-    return Row("submit to claimed, idle", Load(1, seconds, waits, refused=calls - len(waits)))
+    return Row("submit to claimed, idle", Load(1, seconds, waits, calls - len(waits), spent))
+
+
+def _in_turn(servers: Servers, keys: list[str]) -> Callable[[int], bytes]:
+    """Submits of these accounts in turn: those of one account are serial by design."""
+    return lambda number: servers.submit_bytes(keys[number % len(keys)], number)
 
 
 def claim_waits(installation: Installation) -> list[float]:

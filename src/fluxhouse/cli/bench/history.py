@@ -54,7 +54,7 @@ def compare(installations: Sequence[tuple[Installation, int]], calls: int) -> It
 
 def _aged(installation: Installation, ended: int) -> Aged:
     with installation.serving() as servers:
-        key = servers.open_account("bench")
+        (key,) = installation.open_accounts(1)
         template = asyncio.run(servers.submit(key, 0))
         asyncio.run(servers.all_ended(key))
     database = installation.database()

@@ -7,15 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fluxhouse.cli.bench.processor import Spent
+
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one series measured; latencies in seconds, in order."""
+    """What one series measured; latencies in seconds, in order; `spent` is the processor time of all who had part."""
 
     clients: int
     seconds: float
     latencies: list[float]
     refused: int
+    spent: Spent | None = None
 
     @property
     def per_second(self) -> float:

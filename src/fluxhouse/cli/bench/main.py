@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
 from fluxhouse.cli.bench.history import compare
+from fluxhouse.cli.bench.load import Load
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
 from fluxhouse.cli.bench.serving import Installation
 
@@ -36,7 +38,7 @@ class Kind(StrEnum):
 
 Which = Annotated[Kind, typer.Option(help="The database to measure.")]
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 130)
 _ASKED = ("submit", "poll", "claim", "list")
 
 DatabaseUrl = Annotated[
@@ -94,17 +96,17 @@ def api_command(
     if database is Kind.SQLITE and counts != [1]:
         raise typer.BadParameter("an SQLite file has one process", param_hint="--processes")
     with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder, ExitStack() as closing:
-        address = database_url
+        address, pid = database_url, None
         if database is Kind.POSTGRES and address is None:
             own = OwnPostgres()
             closing.callback(own.close)
-            address = own.url
+            address, pid = own.url, own.pid
         names = count()
 
         def fresh() -> Installation:
             path = Path(folder) / str(next(names))
             path.mkdir()
-            return Installation(path, None if address is None else new_database(address))
+            return Installation(path, None if address is None else new_database(address), pid)
 
         if sizes:
             console.print(_history_table([(fresh(), ended) for ended in (0, *sizes)], min(calls, 300)))
@@ -113,7 +115,8 @@ def api_command(
 
 
 def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int]) -> Table:
-    table = Table("what", "processes", "clients", "calls", "p50 ms", "p99 ms", "per second", "refused")
+    spent = [f"{who} CPU ms" for who in ("API", "database", "load")]
+    table = Table("what", "processes", "clients", "p50 ms", "p99 ms", "per second", "refused", *spent, "cores busy")
     rows: list[api.Row] = []
     for processes in counts:
         rows += api.submits(fresh(), calls, processes)
@@ -122,9 +125,17 @@ def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int])
     for row in rows:
         load = row.load
         figures = (f"{load.percentile_ms(50):.2f}", f"{load.percentile_ms(99):.2f}", f"{load.per_second:.0f}")
-        size = (str(row.processes), str(load.clients), str(len(load.latencies)))
-        table.add_row(row.what, *size, *figures, str(load.refused))
+        table.add_row(row.what, str(row.processes), str(load.clients), *figures, str(load.refused), *_split(load))
     return table
+
+
+def _split(load: Load) -> tuple[str, ...]:
+    """Processor milliseconds of one call, by who spent them, and how many cores were busy with it on average."""
+    if load.spent is None:
+        return ("-",) * 4
+    seconds = (load.spent.servers, load.spent.database, load.spent.load)
+    each = ("-" if spent is None else f"{spent * 1000 / len(load.latencies):.2f}" for spent in seconds)
+    return (*each, f"{load.spent.total / load.seconds:.2f}")
 
 
 def _history_table(installations: list[tuple[Installation, int]], calls: int) -> Table:

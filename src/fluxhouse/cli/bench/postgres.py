@@ -48,9 +48,14 @@ class OwnPostgres:
         """Start it, or start it again; returns when it answers."""
         self._wheel.ensure_postgres_running()
 
+    @property
+    def pid(self) -> int:
+        """Its first process, the parent of all others."""
+        return int(self._wheel.get_pid())
+
     def crash(self) -> None:
         """End it as a fault does: every connection breaks at once, and the next start recovers from the log."""
-        pid = self._wheel.get_pid()
+        pid = self.pid
         os.kill(pid, signal.SIGQUIT)
         deadline = time.monotonic() + _START_SECONDS
         while _runs(pid) and time.monotonic() < deadline:

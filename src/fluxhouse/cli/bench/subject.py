@@ -15,6 +15,8 @@ from pathlib import Path
 
 import httpx2
 
+from fluxhouse.cli.bench.processor import children
+
 READY_SECONDS = 180.0
 _OWN_PORTS = range(20_000, 32_000)
 
@@ -90,7 +92,7 @@ class Subject:
     def kill_engine(self) -> bool:
         """kill -9 the engine process; False where none runs."""
         assert self._process is not None
-        engines = [pid for pid in _children(self._process.pid) if "fluxhouse.engine.process" in _command(pid)]
+        engines = [pid for pid in children(self._process.pid) if "fluxhouse.engine.process" in _command(pid)]
         for pid in engines:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -132,14 +134,6 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise OSError("no free port was found")
-
-
-def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += [int(child) for child in task.read_text().split()]
-    return found
 
 
 def _command(pid: int) -> str:
