@@ -135,6 +135,12 @@ async def idempotency_key(request: Request, content: bytes, asked_beside: str | 
     return IdempotencyKey(key, request.url.path, digest.hexdigest())
 
 
+def key_in(request: Request, *schemes: str) -> str | None:
+    """The key text of `Authorization: <scheme> <key>` in one of these schemes, in lower case; None without one."""
+    scheme, _, key = request.headers.get("authorization", "").strip().partition(" ")
+    return key.strip() if scheme.lower() in schemes else None
+
+
 def refuse_query(request: Request, allowed: Collection[str] = ()) -> None:
     """Raise `InvalidParameter` for the first query parameter that is not `allowed`, or that is given twice."""
     for name, value in request.query_params.multi_items():

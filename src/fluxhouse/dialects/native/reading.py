@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from starlette.requests import Request
 
 from fluxhouse.dialects.waiting import MAX_SECONDS
+from fluxhouse.dialects.wire import key_in
 from fluxhouse.generation.errors import InvalidParameter
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,8 +18,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 def bearer(request: Request) -> str | None:
     """The key text of `Authorization: Bearer <key>`, None where there is none."""
-    scheme, _, key = request.headers.get("authorization", "").strip().partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else None
+    return key_in(request, "bearer")
 
 
 def wait_seconds(request: Request) -> float:
