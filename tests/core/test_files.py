@@ -1,5 +1,6 @@
 """Uploaded files: their owner's alone, until they expire."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -55,3 +56,23 @@ def test_an_account_has_so_much_room(house, ada):
     keep("d", ada, 9)
     house.clock.advance(days=1)
     keep("e", ada, files.QUOTA_BYTES)
+
+
+def test_a_page_of_files_is_its_owners_newest_first(house, ada):
+    """Unexpired files of one account, in pages that follow each other; what came with a file comes back with it."""
+    for hour, owner in enumerate((ada, house.caller("ben"), ada, ada)):
+        made = house.now()
+        kept = File(
+            f"f{hour}", owner.account.id, f"files/{hour}", "image/png", 8, 9, 99, made, made + timedelta(days=1)
+        )
+        house.do(files.add, replace(kept, name="a.png", sha256="0" * 64, metadata={"for": hour}))
+        house.clock.advance(hours=1)
+    first = house.see(files.page, ada.account.id, house.now(), 2)
+    assert [(file.id, file.name, file.metadata) for file in first] == [
+        ("f3", "a.png", {"for": 3}),
+        ("f2", "a.png", {"for": 2}),
+    ]
+    rest = house.see(files.page, ada.account.id, house.now(), 2, (first[-1].created_at, first[-1].id))
+    assert [file.id for file in rest] == ["f0"]
+    house.clock.advance(hours=20)
+    assert [file.id for file in house.see(files.page, ada.account.id, house.now(), 9)] == ["f3", "f2"]

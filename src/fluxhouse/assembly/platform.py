@@ -18,6 +18,7 @@ from fluxhouse.engine.engine import Engine
 from fluxhouse.probes import Probes
 from fluxhouse.settings import Settings
 from fluxhouse.storage.fetch import Fetcher
+from fluxhouse.worker.deadlines import Deadlines
 from fluxhouse.worker.deliver import Deliverer
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.sweep import Sweeper
@@ -83,7 +84,8 @@ class Platform:
         self._warm = asyncio.get_running_loop().create_future()
         if self._worker is not None:
             await self._worker.recover()
-        standing = [self._sweeper.run(), self._deliverer.run(), self._work()]
+        deadlines = Deadlines(self.database, self.door.feed, self.door.clock)
+        standing = [self._sweeper.run(), self._deliverer.run(), deadlines.run(), self._work()]
         if self._relay is not None:
             standing.append(self._relay.run())
         self._tasks = [asyncio.create_task(task) for task in standing]

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Row, String, Table, delete, func, insert, select
+from sqlalchemy import (
+    JSON,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    delete,
+    func,
+    insert,
+    select,
+)
 
 from fluxhouse.core import accounts
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import FileQuotaExceeded, UnknownFile
 
+LONGEST_NAME = 200  # characters
 QUOTA_BYTES = 500 * 1000 * 1000  # what the unexpired files of one account may take
 
 files = Table(
@@ -26,13 +42,20 @@ files = Table(
     Column("size_bytes", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("expires_at", Instant, nullable=False),
+    Column("name", String(LONGEST_NAME)),
+    Column("sha256", String(64)),
+    Column("metadata", JSON(none_as_null=True)),
     Index("ix_files_expires_at", "expires_at"),
+    Index("ix_files_owner", "account_id", "created_at", "id"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """An uploaded picture; `key` names its bytes in storage."""
+    """An uploaded picture; `key` names its bytes in storage.
+
+    Its owner's name and metadata for it, and the digest of the bytes, are kept where the dialect it came by has them.
+    """
 
     id: str
     account_id: str
@@ -43,6 +66,9 @@ class File:
     size_bytes: int
     created_at: datetime
     expires_at: datetime
+    name: str | None = None
+    sha256: str | None = None
+    metadata: Mapping[str, Any] | None = None
 
 
 def require_room(connection: Connection, account_id: str, size_bytes: int, now: datetime) -> None:
@@ -72,6 +98,9 @@ def add(connection: Connection, file: File) -> None:
             size_bytes=file.size_bytes,
             created_at=file.created_at,
             expires_at=file.expires_at,
+            name=file.name,
+            sha256=file.sha256,
+            metadata=file.metadata,
         )
     )
 
@@ -83,6 +112,19 @@ def owned(connection: Connection, file_id: str, account_id: str) -> File:
     if row is None:
         raise UnknownFile
     return _from_row(row)
+
+
+def page(
+    connection: Connection, account_id: str, now: datetime, limit: int, before: tuple[datetime, str] | None = None
+) -> list[File]:
+    """An account's unexpired files, newest first; `before` is the `(created_at, id)` of the last one seen."""
+    mine = select(files).where(files.c.account_id == account_id, files.c.expires_at > now)
+    if before is not None:
+        created_at, file_id = before
+        older = (files.c.created_at < created_at) | ((files.c.created_at == created_at) & (files.c.id < file_id))
+        mine = mine.where(older)
+    ordered = mine.order_by(files.c.created_at.desc(), files.c.id.desc()).limit(limit)
+    return [_from_row(row) for row in connection.execute(ordered)]
 
 
 def outdated(connection: Connection, now: datetime, limit: int) -> list[File]:
@@ -107,4 +149,7 @@ def _from_row(row: Row[Any]) -> File:
         size_bytes=row.size_bytes,
         created_at=row.created_at,
         expires_at=row.expires_at,
+        name=row.name,
+        sha256=row.sha256,
+        metadata=row.metadata,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -51,6 +51,7 @@ OPEN_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
 _GRACE = timedelta(hours=1)
 # Literal, never bound: a partial index serves only a query that says its condition in the same words.
 IS_OPEN = text("state IN ('queued', 'running')")
+_HAS_DEADLINE = text("deadline_at IS NOT NULL AND state IN ('queued', 'running')")
 
 jobs = Table(
     "jobs",
@@ -78,8 +79,11 @@ jobs = Table(
     Column("images", JSON, nullable=False),
     Column("inference_seconds", Float),
     Column("output_removed_at", Instant),
+    Column("deadline_at", Instant),
+    Column("terms", JSON(none_as_null=True)),
     Index("ix_jobs_owner", "account_id", "created_at", "id"),
     Index("ix_jobs_open", "state", "heartbeat_at", sqlite_where=IS_OPEN, postgresql_where=IS_OPEN),
+    Index("ix_jobs_deadline", "deadline_at", sqlite_where=_HAS_DEADLINE, postgresql_where=_HAS_DEADLINE),
     Index(
         "ix_jobs_to_sweep",
         "expires_at",
@@ -103,6 +107,29 @@ class JobError:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What a dialect agreed with its caller beside the pictures.
+
+    `webhook_events` are what its webhook is told of, None for the end alone. `remarks` is what the dialect wants to
+    find on the job again, in its own words: a JSON object.
+    """
+
+    webhook_events: tuple[str, ...] | None = None
+    remarks: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any] | None:
+        """A JSON-ready mapping that `from_json` restores; None where nothing was agreed."""
+        return None if self == Terms() else asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any] | None) -> Terms:
+        if fields is None:
+            return cls()
+        events = fields["webhook_events"]
+        return cls(None if events is None else tuple(events), fields["remarks"])
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One job as its row stands.
 
@@ -110,6 +137,7 @@ class Job:
     `price_micro` is the price of one image, a snapshot of the moment of submit; `captured_micro` what was charged.
     `attempt` counts claims and fences late workers; `deaths` counts the attempts that the death of a process ended,
     `engine_deaths` those of an engine with the job on the device. `served_by` is who shall make it, in the end who did.
+    At `deadline_at`, where its caller set one, it is cancelled if it has not ended.
     """
 
     id: str
@@ -135,6 +163,8 @@ class Job:
     images: tuple[DeliveredImage, ...]
     inference_seconds: float | None
     output_removed_at: datetime | None
+    deadline_at: datetime | None = None
+    terms: Terms = field(default_factory=Terms)
 
     @property
     def hold_micro(self) -> int:
@@ -160,6 +190,8 @@ def insert_queued(connection: Connection, job: Job) -> None:
         "created_at": job.created_at,
         "expires_at": job.expires_at,
         "images": [],
+        "deadline_at": job.deadline_at,
+        "terms": job.terms.to_json(),
     }
     connection.execute(insert(jobs), values)
 
@@ -262,6 +294,12 @@ def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.expires_at).limit(limit))]
 
 
+def late(connection: Connection, now: datetime, limit: int) -> list[Job]:
+    """Jobs that have not ended by the deadline of their caller, and were not asked to stop yet."""
+    due = select(jobs).where(_HAS_DEADLINE, jobs.c.deadline_at <= now, jobs.c.cancel_requested_at.is_(None))
+    return [from_row(row) for row in connection.execute(due.order_by(jobs.c.deadline_at).limit(limit))]
+
+
 def outdated(connection: Connection, now: datetime, limit: int) -> list[Job]:
     """Ended jobs past their expiry whose bytes were not removed yet."""
     due = select(jobs).where(jobs.c.output_removed_at.is_(None), jobs.c.expires_at <= now)
@@ -300,4 +338,6 @@ def from_row(row: Row[Any]) -> Job:
         images=tuple(DeliveredImage(**image) for image in row.images),
         inference_seconds=row.inference_seconds,
         output_removed_at=row.output_removed_at,
+        deadline_at=row.deadline_at,
+        terms=Terms.from_json(row.terms),
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, FromClause, bindparam, func, select, update
 
-from fluxhouse.core import entries, events, fleet, shares
+from fluxhouse.core import entries, events, fleet, shares, webhooks
 from fluxhouse.core.jobs import IS_OPEN, Job, JobState, from_row, jobs
 
 _IS_EMPTY = select(~select(jobs.c.id).where(IS_OPEN).exists())
@@ -68,6 +68,7 @@ def start(connection: Connection, job_id: str, tag: int, now: datetime) -> Job |
     values = {"state": JobState.RUNNING, "attempt": attempt, "heartbeat_at": now, "started_at": row.started_at or now}
     running = from_row(connection.execute(_RUN, values | {"claimed": job_id}).one())
     events.record(connection, job_id, JobState.RUNNING, attempt, now)
+    webhooks.begin(connection, running, now)
     shares.advance(connection, tag)
     return running
 

@@ -109,7 +109,7 @@ def _end(
     if not jobs.change(connection, job, ended):
         return None
     events.record(connection, job.id, state, job.attempt, now)
-    webhooks.enqueue(connection, job.id, now)
+    webhooks.enqueue(connection, job, now, made=bool(outcome.images))
     if released_micro:
         keys.give_back(connection, job.key_id, released_micro)
     amounts: dict[str, int | float] = {

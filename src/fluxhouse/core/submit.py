@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from fluxhouse.core import accounts, events, idempotency, jobs, keys, ledger, limits, queue, usage, webhooks
 from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
 from fluxhouse.core.ids import new_id
-from fluxhouse.core.jobs import Job, JobState
+from fluxhouse.core.jobs import Job, JobState, Terms
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.generation.errors import KeyNotAllowed, PlatformError, RateLimited, SpendCapReached
 from fluxhouse.generation.request import GenerationRequest
@@ -22,6 +22,7 @@ class Submission:
 
     `model` is the catalog entry asked; `steps` what the request costs in steps per image, for its fair share;
     `lifetime` how long after submit its output is kept; `webhook_url`, already checked, is told how the job ended.
+    A job that has not ended `patience` after submit is cancelled.
     """
 
     caller: Caller
@@ -34,6 +35,8 @@ class Submission:
     lifetime: timedelta
     idempotency: IdempotencyKey | None = None
     webhook_url: str | None = None
+    patience: timedelta | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +144,8 @@ def _job_of(submission: Submission, now: datetime) -> Job:
         images=(),
         inference_seconds=None,
         output_removed_at=None,
+        deadline_at=None if submission.patience is None else now + submission.patience,
+        terms=submission.terms,
     )
 
 

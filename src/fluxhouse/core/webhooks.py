@@ -36,11 +36,16 @@ LONGEST_URL = 2000  # characters
 RETRY_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 KEPT_ATTEMPTS = 100
 _LONGEST_ERROR = 200
+# What a job's terms may ask its webhook to be told of: that it runs, what it says, its images, its end.
+START, LOGS, OUTPUT, COMPLETED = EVENTS = ("start", "logs", "output", "completed")
 _GONE = 410  # by which a receiver says that it wants no more
 
 
 class WebhookState(StrEnum):
-    """Where a delivery stands: the job has not ended; an attempt is due; a receiver took it; nobody ever did."""
+    """Where the message about the end stands: not due yet; an attempt is due; a receiver took it; nobody ever did.
+
+    While it is not due, `next_at` may be when the job's start is to be told.
+    """
 
     WAITING = "waiting"
     PENDING = "pending"
@@ -81,7 +86,7 @@ webhook_attempts = Table(
 _ENQUEUE = (
     update(webhooks)
     .where(webhooks.c.job_id == bindparam("ended"), webhooks.c.state == WebhookState.WAITING)
-    .values(state=WebhookState.PENDING, next_at=bindparam("due_at"))
+    .values(state=WebhookState.PENDING, tries=0, next_at=bindparam("due_at"))
 )
 
 
@@ -104,7 +109,7 @@ class Webhook:
     @property
     def message_id(self) -> str:
         """What stays the same however often the message is sent, so that a receiver can tell a repeat."""
-        return f"msg_{self.job_id}"
+        return f"msg_{self.job_id}" + ("_start" if self.state is WebhookState.WAITING else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +149,22 @@ def expect(connection: Connection, job: Job, url: str) -> None:
     connection.execute(insert(webhooks).values(row | {"state": WebhookState.WAITING, "tries": 0}))
 
 
-def enqueue(connection: Connection, job_id: str, now: datetime) -> None:
-    """Make the first attempt due, in the transaction that ends the job; nothing for a job without a webhook."""
-    connection.execute(_ENQUEUE, {"ended": job_id, "due_at": now})
+def begin(connection: Connection, job: Job, now: datetime) -> None:
+    """Tell that a job runs for the first time, where its terms ask for it, in the transaction that claims it."""
+    asked = job.terms.webhook_events or ()
+    if job.attempt == 1 and (START in asked or LOGS in asked):
+        connection.execute(update(webhooks).where(webhooks.c.job_id == job.id).values(next_at=now))
+
+
+def enqueue(connection: Connection, job: Job, now: datetime, *, made: bool) -> None:
+    """Make the first attempt to tell the end due, in the transaction that ends the job.
+
+    Nothing for a job without a webhook, or whose terms ask for no event that comes with an end; with its images, where
+    any were `made`, comes the one about the output.
+    """
+    asked = job.terms.webhook_events
+    if asked is None or COMPLETED in asked or LOGS in asked or (made and OUTPUT in asked):
+        connection.execute(_ENQUEUE, {"ended": job.id, "due_at": now})
 
 
 def due(
@@ -191,11 +209,13 @@ def record(connection: Connection, taken: Webhook, sent: Sent, spread: float) ->
 
     `spread` from 0 to 1 lengthens the pause by up to a fifth, so that what failed together does not come back together.
     """
-    state, next_at = WebhookState.PENDING, None
+    state, next_at = taken.state, None
+    # Of a job that has not ended the message about the end is still to come, whatever became of the one before it.
+    before_end = state is WebhookState.WAITING
     if sent.accepted:
-        state = WebhookState.DELIVERED
+        state = state if before_end else WebhookState.DELIVERED
     elif sent.status == _GONE or taken.tries >= len(RETRY_SECONDS):
-        state = WebhookState.GIVEN_UP
+        state = state if before_end else WebhookState.GIVEN_UP
     else:
         pause = RETRY_SECONDS[taken.tries] * (1 + spread / 5)
         next_at = sent.at + timedelta(milliseconds=sent.milliseconds, seconds=pause)

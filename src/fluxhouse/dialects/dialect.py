@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -19,7 +19,7 @@ from fluxhouse.core.bell import Bell
 from fluxhouse.core.cancel import cancel
 from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.idempotency import IdempotencyKey
-from fluxhouse.core.jobs import Job
+from fluxhouse.core.jobs import Job, Terms
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
@@ -70,13 +70,17 @@ def status_of(error: PlatformError) -> int:
 
 @dataclass(frozen=True, slots=True)
 class DoorOptions:
-    """What the operator decides: `output_ttl` is how long after submit an output is kept."""
+    """What the operator decides: `output_ttl` is how long after submit an output is kept.
+
+    `sign_up` says whether strangers may make accounts.
+    """
 
     pepper: bytes
     public_url: str
     output_ttl: timedelta
     serving: Mapping[str, Serving]
     usd_per_credit: Decimal = Decimal("0.025")
+    sign_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +93,8 @@ class Order:
     price_micro: int
     idempotency: IdempotencyKey | None = None
     webhook_url: str | None = None
+    patience: timedelta | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 class Door:
@@ -170,6 +176,8 @@ class Door:
             lifetime=self.options.output_ttl,
             idempotency=order.idempotency,
             webhook_url=order.webhook_url,
+            patience=order.patience,
+            terms=order.terms,
         )
         now, started = self.clock.now(), now_ns()
         answer = await self.database.write(lambda c: submit(c, submission, now))

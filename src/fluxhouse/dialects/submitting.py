@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
 
 from fluxhouse.core import limits
+from fluxhouse.core.jobs import Terms
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.limits import Window
 from fluxhouse.core.submit import Refused, Submitted
@@ -28,7 +30,8 @@ class Wanted:
 
     `serving` is the catalog entry that makes the images, `price_micro` the price of one. `make` completes the request:
     it takes the pictures that answer `input_values` one for one, and the seed for a body that names none.
-    `webhook_url`, if any, was sent as `webhook_field`.
+    `webhook_url`, if any, was sent as `webhook_field`. `model` is the catalog entry asked where the body names it; for
+    `patience` and `terms` see `Submission`.
     """
 
     serving: str
@@ -38,6 +41,9 @@ class Wanted:
     make: Callable[[Sequence[InputImage], int], GenerationRequest]
     webhook_url: str | None
     webhook_field: str
+    model: str | None = None
+    patience: timedelta | None = None
+    terms: Terms = field(default_factory=Terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,5 +109,14 @@ async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent)
         await door.intake.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro, door.clock.now())
     inputs = await door.intake.accept(caller, wanted.input_values, cost_micro, door.clock.now())
     made = wanted.make(inputs, secrets.randbelow(2**32))
-    order = Order(accent.dialect, accent.model, made, wanted.price_micro, sent, wanted.webhook_url)
+    order = Order(
+        dialect=accent.dialect,
+        model=wanted.model or accent.model,
+        request=made,
+        price_micro=wanted.price_micro,
+        idempotency=sent,
+        webhook_url=wanted.webhook_url,
+        patience=wanted.patience,
+        terms=wanted.terms,
+    )
     return await door.submit(caller, order)
