@@ -30,6 +30,7 @@ _BY_CODE: dict[str, type[errors.PlatformError]] = {
         errors.InvalidParameter,
         errors.UnsupportedParameter,
         errors.InputImageRefused,
+        errors.LoraRefused,
         errors.GenerationFailed,
         errors.OutOfMemory,
         errors.WeightsUnavailable,
@@ -185,7 +186,7 @@ def _reach(options: EngineOptions) -> list[str]:
     """All that the process may read beside libraries; the folders for input files are made where they are missing."""
     for folder in options.readable:
         folder.mkdir(parents=True, exist_ok=True)
-    weights = confine.with_targets(weights.folder for weights in options.models.values())
+    weights = confine.with_targets(path for weights in options.models.values() for path in weights.places)
     return [str(path.absolute()) for path in (*weights, *options.readable)]
 
 

@@ -5,6 +5,7 @@ PlatformError                       code, message
     InvalidParameter                     the value is not allowed; says what is
     UnsupportedParameter                 the contract knows it, this installation cannot do it yet
     InputImageRefused                    an input picture could not be fetched, read or accepted
+    LoraRefused                          a LoRA could not be fetched, is of no known format or does not fit the model
     PromptRefused                        moderation refused the prompt
     FileQuotaExceeded               413  the account keeps too many bytes of uploaded files
   AccessDenied                      401
@@ -18,6 +19,7 @@ PlatformError                       code, message
     UnknownModel
     UnknownJob
     UnknownFile
+    UnknownLora
     UnknownWebhook                       the job has none
   Gone                              410  the output has expired or was deleted
   Conflict                          409
@@ -72,6 +74,12 @@ class InputImageRefused(RequestRejected):
     """The input image could not be used."""
 
     code = "invalid_image"
+
+
+class LoraRefused(RequestRejected):
+    """The LoRA could not be used."""
+
+    code = "invalid_lora"
 
 
 class PromptRefused(RequestRejected):
@@ -161,6 +169,12 @@ class UnknownFile(NotFound):
     """There is no such file."""
 
     code = "file_not_found"
+
+
+class UnknownLora(NotFound):
+    """There is no such LoRA."""
+
+    code = "lora_not_found"
 
 
 class UnknownWebhook(NotFound):
