@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -10,6 +11,7 @@ from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from PIL import Image, ImageDraw
 
 from fluxhouse.builtin.make import build, make
+from fluxhouse.engine import bfl
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 
@@ -87,3 +89,35 @@ async def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     await running.start()
     yield running
     await running.close()
+
+
+_ENDS = ("mod.lin", "attn.norm.query_norm", "attn.norm.key_norm", "attn.proj", "attn.qkv", "mlp.0", "mlp.2")
+_DOUBLE = [f"{side}_{end}" for side in ("img", "txt") for end in _ENDS]
+_SINGLE = ["modulation.lin", "norm.query_norm", "norm.key_norm", "linear1", "linear2"]
+
+
+def bfl_names_of(model: Any) -> dict[str, torch.Tensor]:
+    """The model's tensors as BFL writes them, by the shapes of its own modules."""
+    left = dict(model.state_dict())
+    names = [
+        *("img_in", "txt_in", "final_layer.linear", "final_layer.adaLN_modulation.1"),
+        *(f"{part}.{layer}" for part in ("time_in", "vector_in", "guidance_in") for layer in ("in_layer", "out_layer")),
+        *(f"double_blocks.{i}.{rest}" for i in range(len(model.transformer_blocks)) for rest in _DOUBLE),
+        *(f"single_blocks.{i}.{rest}" for i in range(len(model.single_transformer_blocks)) for rest in _SINGLE),
+    ]
+    written = {}
+    for name in names:
+        for kind in ("weight", "bias"):
+            parts = [left.pop(f"{module}.{kind}") for module in bfl.modules(name) if f"{module}.{kind}" in left]
+            if name == "final_layer.adaLN_modulation.1":
+                parts = list(parts[0].chunk(2)[::-1])
+            if parts:
+                written[f"{name}.{'scale' if name.endswith('_norm') else kind}"] = torch.cat(parts)
+    assert not left
+    return written
+
+
+@pytest.fixture(scope="session")
+def in_bfl_names() -> Callable[[Any], dict[str, torch.Tensor]]:
+    """Writes a transformer as a single file has it."""
+    return bfl_names_of

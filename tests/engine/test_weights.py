@@ -1,10 +1,17 @@
 """Weights are read from a diffusers folder, and say what they need."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
+from diffusers import FluxTransformer2DModel
+from safetensors.torch import save_file
 
+from fluxhouse.engine import sampling
 from fluxhouse.engine.weights import load
+from fluxhouse.generation.errors import WeightsUnavailable
 
 
 def test_a_folder_says_its_grid_and_guidance(checkpoint: Path, random_schnell: Path) -> None:
@@ -13,3 +20,26 @@ def test_a_folder_says_its_grid_and_guidance(checkpoint: Path, random_schnell: P
     assert (ours.pixels_per_latent, ours.grid, ours.latent_channels, ours.takes_guidance) == (16, 32, 16, True)
     assert not schnell.takes_guidance
     assert next(ours.transformer.parameters()).dtype is torch.bfloat16
+
+
+def test_a_single_file_is_the_same_model(
+    in_bfl_names: Callable[[Any], dict[str, torch.Tensor]], random_schnell: Path, random_dev: Path, tmp_path: Path
+) -> None:
+    """A transformer in BFL's names and the rest of another model make what the folder makes, by its own schedule."""
+    model = FluxTransformer2DModel.from_pretrained(random_dev, subfolder="transformer")
+    written = {f"model.diffusion_model.{name}": one for name, one in in_bfl_names(model).items()}
+    save_file(written, tmp_path / "dev.safetensors")
+    single = load(random_schnell, torch.device("cpu"), torch.bfloat16, tmp_path / "dev.safetensors")
+    folder = load(random_dev, torch.device("cpu"), torch.bfloat16)
+    wanted = folder.transformer.state_dict()
+    assert all(torch.equal(one, wanted[name]) for name, one in single.transformer.state_dict().items())
+    assert single.takes_guidance
+    schedules = [sampling.schedule(4, 16, weights.schedule, weights.device) for weights in (single, folder)]
+    assert torch.equal(*schedules)
+
+
+def test_another_file_is_refused(random_dev: Path, tmp_path: Path) -> None:
+    """A single file with a tensor that no transformer has is refused by that name."""
+    save_file({"img_in.weight": torch.zeros(4, 4), "lora_up.weight": torch.zeros(1)}, tmp_path / "odd.safetensors")
+    with pytest.raises(WeightsUnavailable, match="lora_up"):
+        load(random_dev, torch.device("cpu"), torch.float32, tmp_path / "odd.safetensors")

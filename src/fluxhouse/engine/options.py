@@ -12,7 +12,8 @@ from typing import Any
 class ModelWeights:
     """Where a model's weights lie and what holds where a request says nothing.
 
-    `folder` is a diffusers folder (safetensors only). `max_text_tokens` is the T5 length: 512 for dev and Kontext,
+    `folder` is a diffusers folder (safetensors only); for its transformer a `transformer_file` in BFL's or diffusers'
+    names may stand in. `max_text_tokens` is the T5 length: 512 for dev and Kontext,
     256 for schnell; it changes the picture. `fit_references` resizes Kontext references to the size of the answer
     instead of to the resolutions that Kontext was trained on.
     """
@@ -22,6 +23,7 @@ class ModelWeights:
     guidance: float | None
     max_text_tokens: int = 512
     fit_references: bool = False
+    transformer_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1:
@@ -29,12 +31,18 @@ class ModelWeights:
         if self.max_text_tokens < 1:
             raise ValueError(f"max_text_tokens is at least 1: {self.max_text_tokens}")
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every path that the weights lie in."""
+        return (self.folder,) if self.transformer_file is None else (self.folder, self.transformer_file)
+
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
     """One engine: a process, a device, and the models it serves by id.
 
-    Ids that name the same folder share its weights. `threads` None leaves torch's own number; the same bytes for the
+    Ids that name the same folder share its weights. Models leave memory, the longest unused first, where they take more
+    than `model_bytes`; None leaves that to the device. `threads` None leaves torch's own number; the same bytes for the
     same request are promised for the same number only. `start_seconds` bounds the load and the wait for a restart;
     after `silence_seconds` without a sign the process is ended and started again. Input files lie in the folders
     `readable`, which are made where they are missing: the process can open nothing elsewhere but weights and libraries.
@@ -46,6 +54,7 @@ class EngineOptions:
     dtype: str = "float32"
     threads: int | None = None
     slots: int = 1
+    model_bytes: int | None = None
     max_pixels: int = 4096 * 4096
     max_frame_bytes: int = 128 * 1024 * 1024
     start_seconds: float = 900.0
@@ -72,13 +81,15 @@ class EngineOptions:
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> EngineOptions:
-        models = {
-            model: ModelWeights(**{**weights, "folder": Path(weights["folder"])})
-            for model, weights in fields["models"].items()
-        }
+        models = {model: ModelWeights(**{**weights, **_paths(weights)}) for model, weights in fields["models"].items()}
         return cls(**{**fields, "models": models, "readable": tuple(map(Path, fields["readable"]))})
 
 
 def _weights_to_json(weights: ModelWeights) -> dict[str, Any]:
     plain = {key: getattr(weights, key) for key in weights.__dataclass_fields__}
-    return plain | {"folder": str(weights.folder.absolute())}
+    return plain | {name: str(path.absolute()) for name, path in _paths(plain).items()}
+
+
+def _paths(weights: Mapping[str, Any]) -> dict[str, Path]:
+    names = ("folder", "transformer_file")
+    return {name: Path(weights[name]) for name in names if weights[name] is not None}

@@ -167,7 +167,8 @@ def start(link: Link, in_force: int) -> Process:
     link.limit = options.max_frame_bytes
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    readable = confine.Readable(confine.with_targets(weights.folder for weights in options.models.values()))
+    places = (path for weights in options.models.values() for path in weights.places)
+    readable = confine.Readable(confine.with_targets(places))
     confine.refuse_the_rest(readable)
     runner = Runner(options)
     started = time.monotonic()

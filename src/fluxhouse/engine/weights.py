@@ -1,4 +1,4 @@
-"""Weights in memory: a standard diffusers FLUX folder, loaded from safetensors and nothing else, without network."""
+"""Weights in memory: a diffusers FLUX folder or a single file, from safetensors and nothing else, without network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
+from fluxhouse.engine import bfl
+from fluxhouse.engine.checkpoints import Checkpoint, Network, examine
 from fluxhouse.generation.errors import WeightsUnavailable
+
+_KINDS = {
+    "transformer": FluxTransformer2DModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": T5EncoderModel,
+}
+_STANDARD_SCHEDULES = {
+    True: FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).config,
+    False: FlowMatchEulerDiscreteScheduler(shift=1.0).config,
+}
+"""The sigma schedules of dev, which takes guidance, and of schnell: a single file brings none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +66,61 @@ class Weights:
         return bool(self.transformer.config.guidance_embeds)
 
 
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> Weights:
-    """All parts of the folder. Raises WeightsUnavailable, naming the part that is missing or unreadable."""
-    if not (folder / "model_index.json").is_file():
-        raise WeightsUnavailable(f"{folder} is not a diffusers folder: it has no model_index.json.")
+def load(folder: Path, device: torch.device, dtype: torch.dtype, transformer_file: Path | None = None) -> Weights:
+    """All parts of a checkpoint. Raises WeightsUnavailable, naming the part that is missing or unreadable."""
+    checkpoint = examine(folder, transformer_file)
+    networks = {part: load_network(network, device, dtype) for part, network in checkpoint.networks.items()}
+    return assemble(checkpoint, networks, device, dtype)
 
-    def network(kind: Any, part: str) -> Any:
-        loaded = _part(kind, folder, part, dtype=dtype, use_safetensors=True)
-        return loaded.to(device).eval().requires_grad_(False)
 
+def load_network(network: Network, device: torch.device, dtype: torch.dtype) -> Any:
+    """One network in memory, ready to compute. Raises WeightsUnavailable."""
+    kind = _KINDS[network.part]
+    if network.single:
+        loaded = _single_file(network, device, dtype)
+    else:
+        loaded = _part(kind, network.folder.parent, network.part, dtype=dtype, use_safetensors=True).to(device)
+    return loaded.eval().requires_grad_(False)
+
+
+def assemble(checkpoint: Checkpoint, networks: Mapping[str, Any], device: torch.device, dtype: torch.dtype) -> Weights:
+    """The model of networks in memory, by part, with the checkpoint's tokenizers and schedule."""
+    schedule = _STANDARD_SCHEDULES[checkpoint.guided]
+    if not checkpoint.networks["transformer"].single:
+        schedule = _part(FlowMatchEulerDiscreteScheduler, checkpoint.folder, "scheduler").config
     return Weights(
-        transformer=network(FluxTransformer2DModel, "transformer"),
-        vae=network(AutoencoderKL, "vae"),
-        clip=network(CLIPTextModel, "text_encoder"),
-        clip_tokenizer=_part(CLIPTokenizer, folder, "tokenizer"),
-        t5=network(T5EncoderModel, "text_encoder_2"),
-        t5_tokenizer=_part(T5TokenizerFast, folder, "tokenizer_2"),
-        schedule=dict(_part(FlowMatchEulerDiscreteScheduler, folder, "scheduler").config),
+        transformer=networks["transformer"],
+        vae=networks["vae"],
+        clip=networks["text_encoder"],
+        clip_tokenizer=_part(CLIPTokenizer, checkpoint.folder, "tokenizer"),
+        t5=networks["text_encoder_2"],
+        t5_tokenizer=_part(T5TokenizerFast, checkpoint.folder, "tokenizer_2"),
+        schedule=dict(schedule),
         device=device,
         dtype=dtype,
     )
+
+
+def _single_file(network: Network, device: torch.device, dtype: torch.dtype) -> Any:
+    """A transformer from one file, whose own tensors say its sizes; raises WeightsUnavailable."""
+    (file,) = network.files
+    try:
+        with safe_open(str(file), framework="pt", device="cpu") as opened:
+            tensors = bfl.converted({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118
+        settings = bfl.settings_of(tensors, _settings_beside(network))
+        with torch.device("meta"):
+            transformer = FluxTransformer2DModel(**settings)
+        # Copied before the file is closed, and so that parts of one tensor do not keep the whole.
+        own = {name: torch.empty(one.shape, dtype=dtype, device=device).copy_(one) for name, one in tensors.items()}
+        transformer.load_state_dict(own, assign=True)
+    except (OSError, RuntimeError, SafetensorError, bfl.UnknownName) as error:
+        raise WeightsUnavailable(f"{file} is not a FLUX.1 transformer: {error}.") from error
+    return transformer
+
+
+def _settings_beside(network: Network) -> Mapping[str, Any]:
+    path = network.folder / "config.json"
+    return FluxTransformer2DModel.load_config(str(path)) if path.is_file() else {}
 
 
 def _part(kind: Any, folder: Path, part: str, **how: Any) -> Any:
