@@ -95,7 +95,7 @@ def _renamed(name: str, tensor: torch.Tensor, width: int) -> Iterator[tuple[str,
     rows = [width] * 3 + [tensor.shape[0] - 3 * width] * (len(found) - 3) if len(found) > 1 else [tensor.shape[0]]
     if min(rows) < 1 or sum(rows) != tensor.shape[0]:
         raise UnknownName(f"{name} of {tensor.shape[0]} rows, for a width of {width},")
-    for new, part in zip(found, tensor.split(rows), strict=True):
+    for new, part in zip(found, torch.split(tensor, rows), strict=True):
         yield f"{new}.{kind}", part
 
 
