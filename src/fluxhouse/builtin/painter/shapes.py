@@ -34,9 +34,9 @@ CENTRE = {place: (_AT[index % 3], _AT[index // 3]) for index, place in enumerate
 
 def paint_figures(canvas: Canvas, figures: Figures, seed: int) -> None:
     """Fill the canvas with the ground and paint the shapes, each moved by a hair."""
-    rng = generator(seed, "shapes")
     canvas.planes[:] = paint_of(*SRGB[figures.background])
     for shape in figures.shapes:
+        rng = generator(seed, shape.place)
         shift = rng.uniform(-0.012, 0.012, 2)
         radius = RADIUS[shape.size] * canvas.unit * rng.uniform(0.93, 1.05)
         _paint(canvas, shape, shift, float(radius))
