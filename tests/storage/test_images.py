@@ -182,6 +182,18 @@ async def test_transparency_is_laid_on_white() -> None:
         assert opened(content).getpixel((0, 0)) == (255, 255, 255)
 
 
+async def test_a_mask_that_covers_nothing_is_refused() -> None:
+    """Black everywhere leaves nothing to repaint; one white spot, or transparency, is enough; pictures may be black."""
+    black = Image.new("L", (8, 8), 127)
+    await accept(encoded(black, "PNG"), "image")
+    with pytest.raises(InputImageRefused, match="black everywhere") as caught:
+        await accept(encoded(black, "PNG"), "mask")
+    assert caught.value.field == "mask"
+    black.putpixel((3, 3), 255)
+    await accept(encoded(black, "PNG"), "mask")
+    await accept(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG"), "mask")
+
+
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
 async def test_the_first_frame_of_an_animation_counts(format: str) -> None:
     """Of several frames the first is kept."""

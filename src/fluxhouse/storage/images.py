@@ -17,6 +17,7 @@ from fluxhouse.generation.errors import InputImageRefused
 MAX_BYTES = 20 * 1000 * 1000
 MAX_PIXELS = 25 * 1000 * 1000
 MAX_SIDE = 16_383  # pixels; the longest side that WebP can have
+_WHITE = 128  # from here on a pixel of a mask counts as white, as the engine reads it
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 
 _ALLOWED = "JPEG, PNG, WebP or GIF pictures of at most 20 MB and 25 megapixels are allowed"
@@ -49,7 +50,8 @@ async def accept(content: bytes, field: str) -> tuple[bytes, int, int]:
     """A picture sent as parameter `field`, as a PNG without metadata, and its width and height in pixels.
 
     The PNG is 8-bit RGB, turned upright where EXIF says so, transparency laid on white; of several frames the first.
-    Raises InputImageRefused, naming `field` and what is allowed.
+    Raises InputImageRefused, naming `field` and what is allowed; also for a mask, as the field's name says, that is
+    black everywhere: nothing would be repainted.
     """
     if len(content) > MAX_BYTES:
         raise refused(field, "is too large")
@@ -95,6 +97,8 @@ def _accept(content: bytes, field: str) -> tuple[bytes, int, int]:
         raise refused(field, "has too many pixels") from None
     except _DAMAGED:
         raise refused(field, "is not a complete picture in an allowed format") from None
+    if "mask" in field and clean.convert("L").getextrema()[1] < _WHITE:
+        raise InputImageRefused(f"{field} is black everywhere: what shall be repainted is white.", field=field)
     return _png(clean), clean.width, clean.height
 
 
