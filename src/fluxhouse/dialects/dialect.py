@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -210,16 +210,25 @@ class Door:
         return await waiting.until_ended(self.database, self.feed, job_id, seconds)
 
     async def wait_connected(self, receive: Receive, job: Job, seconds: float, *, kept: bool) -> Job | None:
-        """`wait` for a client that holds the connection open; None where it went away.
+        """`wait` for a client that holds the connection open; None where it went away, as `while_connected` says."""
+        return await self.while_connected(receive, job, self.wait(job.id, seconds), kept=kept)
+
+    async def while_connected(
+        self, receive: Receive, job: Job, following: Coroutine[None, None, Job], *, kept: bool
+    ) -> Job | None:
+        """What `following` the job brings to a client that holds the connection open; None where it went away.
 
         Then nobody can ask for the job any more, and it is cancelled, unless it is `kept` for a repeat.
         """
-        ended = asyncio.create_task(self.wait(job.id, seconds))
-        after = await waiting.unless_disconnected(receive, ended)
+        after = await waiting.unless_disconnected(receive, asyncio.create_task(following))
         if after is None and not kept:
-            with suppress(JobAlreadyEnded):
-                await self._cancel(job)
+            await self.abandon(job)
         return after
+
+    async def abandon(self, job: Job) -> None:
+        """Cancel a job that nobody can ask for any more, if it has not ended."""
+        with suppress(JobAlreadyEnded):
+            await self._cancel(job)
 
     async def remove_output(self, job: Job) -> None:
         """Delete an ended job's images, and its inputs, before their time."""

@@ -41,9 +41,9 @@ class Intake:
         self._fetcher = fetcher
 
     async def accept(
-        self, caller: Caller, values: Sequence[tuple[str, str]], cost_micro: int, now: datetime
+        self, caller: Caller, values: Sequence[tuple[str, str | bytes]], cost_micro: int, now: datetime
     ) -> tuple[InputImage, ...]:
-        """The pictures that (field, value) pairs name: a data URI, `file_<id>`, a URL of ours, or an https URL.
+        """The pictures that (field, value) pairs name: a data URI, `file_<id>`, a URL of ours, an https URL, or bytes.
 
         Raises `InputImageRefused` naming the field; then nothing is kept. For a caller whose rate is used up, or who
         cannot pay `cost_micro`, nothing is fetched: `RateLimited` and `InsufficientCredits`, as submit would say.
@@ -79,7 +79,9 @@ class Intake:
         except RequestRejected as refused:
             raise InvalidParameter(refused.message, field=field) from None
 
-    async def _content(self, caller: Caller, field: str, value: str, now: datetime) -> bytes:
+    async def _content(self, caller: Caller, field: str, value: str | bytes, now: datetime) -> bytes:
+        if isinstance(value, bytes):
+            return value
         if value[:5].lower() == "data:":
             return await asyncio.to_thread(images.from_data_uri, value, field)
         if value.startswith(FILE_PREFIX):

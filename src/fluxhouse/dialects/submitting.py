@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 
 from fluxhouse.core import limits
+from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.jobs import Terms
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.limits import Window
@@ -37,7 +38,7 @@ class Wanted:
     serving: str
     price_micro: int
     count: int
-    input_values: Sequence[tuple[str, str]]
+    input_values: Sequence[tuple[str, str | bytes]]
     make: Callable[[Sequence[InputImage], int], GenerationRequest]
     webhook_url: str | None
     webhook_field: str
@@ -48,7 +49,8 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Accent:
-    """How one dialect submits to catalog entry `model`: `read` turns a body into what is wanted, or refuses it.
+    """How one dialect submits to catalog entry `model`: `parse` takes a body (bytes and media type) apart, `read` turns
+    it into what is wanted; either may refuse it.
 
     `beside` is what the request asks for outside its body; a repeat under one idempotency key must ask for the same.
     """
@@ -57,6 +59,7 @@ class Accent:
     model: str
     read: Callable[[Mapping[str, Any]], Wanted]
     beside: str | None = None
+    parse: Callable[[bytes, str | None], Awaitable[Mapping[str, Any]]] = json_object
 
 
 async def admit(door: Door, key_text: str | None, scope: Scope | None) -> tuple[Caller, Window]:
@@ -102,16 +105,27 @@ async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent)
         first = await door.replay(caller, accent.model, sent)
         if first is not None:
             return first
-    wanted = accent.read(await json_object(content, request.headers.get("content-type")))
+    wanted = accent.read(await accent.parse(content, request.headers.get("content-type")))
+    model = wanted.model or accent.model
+    try:
+        return await door.submit(caller, await _order(door, caller, accent.dialect, model, wanted, sent))
+    except PlatformError as error:
+        return await door.refuse(caller, model, error)
+
+
+async def _order(
+    door: Door, caller: Caller, dialect: str, model: str, wanted: Wanted, sent: IdempotencyKey | None
+) -> Order:
+    """What is wanted as the door takes it, its pictures kept; raises whatever speaks against them or the webhook."""
     door.require_serving(wanted.serving)
     cost_micro = wanted.price_micro * wanted.count
     if wanted.webhook_url is not None:
         await door.intake.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro, door.clock.now())
     inputs = await door.intake.accept(caller, wanted.input_values, cost_micro, door.clock.now())
     made = wanted.make(inputs, secrets.randbelow(2**32))
-    order = Order(
-        dialect=accent.dialect,
-        model=wanted.model or accent.model,
+    return Order(
+        dialect=dialect,
+        model=model,
         request=made,
         price_micro=wanted.price_micro,
         idempotency=sent,
@@ -119,4 +133,3 @@ async def _take_in(door: Door, request: Request, caller: Caller, accent: Accent)
         patience=wanted.patience,
         terms=wanted.terms,
     )
-    return await door.submit(caller, order)
