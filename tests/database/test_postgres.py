@@ -94,6 +94,19 @@ async def test_a_read_is_one_snapshot_that_cannot_write(database):
         await database.read(lambda c: add(c, 1))
 
 
+async def test_what_was_prepared_for_one_read_serves_the_next(database):
+    """A statement that is asked again and again is planned once for its connection, whatever else is written."""
+
+    def prepared(connection):
+        return connection.execute(text("SELECT count(*) FROM pg_prepared_statements")).scalar_one()
+
+    for _ in range(10):
+        await database.read(prepared)
+        await database.write(lambda c: add(c, 1))
+
+    assert await database.read(prepared) == 1
+
+
 async def test_a_connection_that_was_cut_is_replaced(database):
     """Every idle connection killed, and one in the middle of its transaction: the next calls go through."""
     cut = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE pid <> pg_backend_pid() "

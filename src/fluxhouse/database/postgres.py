@@ -27,6 +27,9 @@ _CONFLICT_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadl
 _BUSY_STATES = frozenset({"55P03", "57014", "53300"})  # lock or statement timeout, too many connections: undone too
 _STARTING_STATES = frozenset({"57P01", "57P02", "57P03"})  # shutting down, crashed, starting up
 _OPTIONS = "-c lock_timeout=15s -c statement_timeout=60s -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+# As defaults of the connection: to set them for each transaction would cost more than most queries.
+_READ_COMMITTED = " -c default_transaction_isolation=read\\ committed"
+_SNAPSHOT = " -c default_transaction_isolation=repeatable\\ read -c default_transaction_read_only=on"
 _CONNECT_SECONDS = 5
 
 
@@ -36,23 +39,25 @@ class Postgres:
     def __init__(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")
         try:
-            self._engine = self._new_engine(pool_size=WRITERS + READERS, max_overflow=2)
+            self._engine = self._new_engine(pool_size=WRITERS, max_overflow=2)
+            self._snapshots = self._new_engine(_SNAPSHOT, pool_size=READERS, max_overflow=2)
             # Locks and notifications belong to a connection, which therefore must not come from the pool.
             self._own = self._new_engine(poolclass=NullPool)
         except ModuleNotFoundError as missing:
             raise ValueError(
                 "FLUXHOUSE_DATABASE_URL: postgresql:// needs the extra postgres: pip install 'fluxhouse[postgres]'"
             ) from missing
-        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._writers: ThreadPoolExecutor | None = None
         self._readers: ThreadPoolExecutor | None = None
 
-    def _new_engine(self, **options: Any) -> Engine:
-        # Without its parameters an error of the database can be logged: they hold prompts.
-        arguments = {"options": _OPTIONS, "connect_timeout": _CONNECT_SECONDS, "application_name": "fluxhouse"}
+    def _new_engine(self, defaults: str = _READ_COMMITTED, **pool: Any) -> Engine:
+        arguments = {"connect_timeout": _CONNECT_SECONDS, "application_name": "fluxhouse"}
         arguments |= {"keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 15000}
+        if "poolclass" not in pool:
+            pool["pool_use_lifo"] = True  # the connection used last knows the statements best
+        # Without its parameters an error of the database can be logged: they hold prompts.
         return create_engine(
-            self._url, hide_parameters=True, isolation_level="READ COMMITTED", connect_args=arguments, **options
+            self._url, hide_parameters=True, connect_args=arguments | {"options": _OPTIONS + defaults}, **pool
         )
 
     @property
@@ -78,8 +83,8 @@ class Postgres:
         for threads in (self._writers, self._readers):
             if threads is not None:
                 threads.shutdown()
-        self._engine.dispose()
-        self._own.dispose()
+        for engine in (self._engine, self._snapshots, self._own):
+            engine.dispose()
 
     def submit(self, transaction: Callable[[Connection], T]) -> Future[T]:
         assert self._writers is not None, "Database.start() comes first"
@@ -104,7 +109,9 @@ class Postgres:
 
     def _read(self, query: Callable[[Connection], T]) -> T:
         with self._snapshots.connect() as connection:
-            return query(connection)
+            value = query(connection)
+            connection.commit()  # after a rollback the driver would forget all statements that it has prepared
+            return value
 
     def ping(self) -> None:
         with suppress(DBAPIError):  # one that was cut while it lay in the pool says nothing, but clears the pool
