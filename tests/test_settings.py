@@ -32,6 +32,7 @@ def test_every_variable_is_read(monkeypatch):
         "FLUXHOUSE_SECRET": "a secret of more than sixteen characters",
         "FLUXHOUSE_OUTPUT_TTL": "36h",
         "FLUXHOUSE_EGRESS_ALLOW": "10.0.0.0/8,fd00::/8",
+        "FLUXHOUSE_SIGN_UP": "true",
         "FLUXHOUSE_DEVICE": "cuda:1",
         "FLUXHOUSE_THREADS": "3",
         "FLUXHOUSE_HOST": "0.0.0.0",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import uuid4
@@ -20,8 +21,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from fluxhouse.console import pages
-from fluxhouse.dialects import native, outputs, pixazo
+from fluxhouse.console.console import Console, is_page
+from fluxhouse.console.desk import Desk
+from fluxhouse.console.visitors import SignInNeeded
+from fluxhouse.dialects import listing, native, openai, outputs, pixazo
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.wire import WrongMethod
 from fluxhouse.generation.errors import NotFound, PlatformError, RequestRejected
@@ -33,7 +36,6 @@ log = structlog.get_logger()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _JOB = re.compile(r"(?:job_)?([0-9a-f]{32})")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_WITHOUT_CORS = ("/docs", "/static/", "/metrics")
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,1000}")
 _EXPOSED = (
     "X-Request-Id, X-Job-Id, Location, Content-Location, Retry-After, Idempotent-Replayed, Preference-Applied, "
@@ -42,6 +44,8 @@ _EXPOSED = (
 # How errors are worded below a path, the longest that fits; elsewhere as the native API words them.
 _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
     **dict.fromkeys(pixazo.PREFIXES, pixazo.failure),
+    **dict.fromkeys(openai.PREFIXES, openai.failure),
+    listing.PATH: listing.together([openai.failure]),
 }
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -50,20 +54,48 @@ def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegi
     """The application over one door; `measured` is what `/metrics` shows beside the requests counted here."""
     registry = CollectorRegistry()
     probes = Probes(door.database, lambda: door.clock.now(), not_ready, (registry, *measured))
-    options = door.options
+    api = Starlette(routes=[*native.routes(door), *outputs.routes(door)], exception_handlers={PlatformError: _refused})
+    console = Console(_desk(door, api))
+
+    async def failed(request: Request, error: Exception) -> Response:
+        if is_page(request.url.path):
+            return await console.failure(request, error)
+        return _refused(request, error) if isinstance(error, PlatformError) else _not_routed(request, error)
+
     app = Starlette(
         routes=[
             *native.routes(door),
             *pixazo.routes(door),
+            *openai.routes(door),
+            *listing.routes(door, [partial(openai.listed, door)]),
             *outputs.routes(door),
-            *pages.routes(door.catalog, options.serving, options.public_url, options.usd_per_credit),
+            *console.routes(),
             *probes.routes(),
         ],
         middleware=[Middleware(Observed, meter=Meter(registry))],
-        exception_handlers={PlatformError: _refused, HTTPException: _not_routed},
+        exception_handlers={PlatformError: failed, HTTPException: failed, SignInNeeded: failed},
     )
     app.router.redirect_slashes = False  # A redirect would repeat the Host header that the caller sent.
     return app
+
+
+def _desk(door: Door, api: ASGIApp) -> Desk:
+    options = door.options
+    return Desk(
+        database=door.database,
+        catalog=door.catalog,
+        storage=door.storage,
+        signer=door.signer,
+        feed=door.feed,
+        clock=door.clock,
+        api=api,
+        pepper=options.pepper,
+        public_url=options.public_url,
+        output_ttl=options.output_ttl,
+        serving=options.serving,
+        usd_per_credit=options.usd_per_credit,
+        sign_up=options.sign_up,
+    )
 
 
 class Meter:
@@ -100,7 +132,7 @@ class Observed:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid4().hex
-        shared = "origin" in headers and not scope["path"].startswith(_WITHOUT_CORS)
+        shared = "origin" in headers and scope["path"] != "/metrics" and not is_page(scope["path"])
         answer = Answer(send, request_id, shared)
         started = perf_counter()
         with bound_contextvars(request_id=request_id), caller(headers.get("traceparent")):

@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     `models` says which weights make which models: `flux-dev=/folder,flux-schnell=/other`; `*` stands for every model
     without an entry of its own, and `testcard` in place of a folder for pictures that cost nothing. Empty, the built-in
-    model makes them all. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    model makes them all. `sign_up` lets strangers make accounts. `device` is the engine's, `threads` too; None leaves their number to the machine.
     """
 
     model_config = SettingsConfigDict(
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     secret: SecretStr | None = None
     output_ttl: Annotated[timedelta, NoDecode] = timedelta(hours=24)
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    sign_up: bool = False
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     host: str = "127.0.0.1"

@@ -11,6 +11,7 @@ def attempt(house, who="ada", kind="sign-in", most=3):
 
 
 def test_one_too_many_is_refused_until_the_window_ends(house):
+    """The fourth of three waits for the window to end and says how long."""
     for _ in range(3):
         attempt(house)
     house.clock.advance(minutes=5)
@@ -22,6 +23,7 @@ def test_one_too_many_is_refused_until_the_window_ends(house):
 
 
 def test_others_and_other_kinds_are_counted_apart(house):
+    """Another subject or kind starts at nought."""
     for _ in range(3):
         attempt(house)
     attempt(house, who="bob")
@@ -29,6 +31,7 @@ def test_others_and_other_kinds_are_counted_apart(house):
 
 
 def test_success_forgets_and_the_sweep_forgets_what_ended(house):
+    """A success clears its own count, and the sweep what ended."""
     for _ in range(3):
         attempt(house)
     house.do(attempts.clear, "sign-in", "ada")

@@ -4,6 +4,7 @@ from fluxhouse.core import audit
 
 
 def test_entries_are_read_newest_first_and_page_by_page(house):
+    """Newest first, and `before` gives the next page."""
     for number in range(5):
         house.do(audit.note, audit.COMMAND, "credits.grant", f"account {number}", house.now(), amount_micro=number)
     first = house.see(audit.latest, 3)
@@ -14,6 +15,7 @@ def test_entries_are_read_newest_first_and_page_by_page(house):
 
 
 def test_what_is_noted_in_a_transaction_that_fails_is_not_there(house):
+    """The entry goes with its transaction."""
     try:
         with house.transaction() as connection:
             audit.note(connection, "ada@example.com", "keys.revoke", "k", house.now())

@@ -20,6 +20,7 @@ def account(house):
 
 
 def test_a_password_fits_its_own_digest_and_no_other(digest):
+    """The digest does not hold the password, and nothing else fits it."""
     assert PASSWORD not in digest
     assert people.password_fits(digest, PASSWORD)
     assert not people.password_fits(digest, PASSWORD + "!")
@@ -28,6 +29,7 @@ def test_a_password_fits_its_own_digest_and_no_other(digest):
 
 @pytest.mark.parametrize("password", ["short", "x" * 201])
 def test_a_password_too_short_or_too_long_is_refused_by_name(password):
+    """The refusal names the field and the limits."""
     with pytest.raises(InvalidParameter) as refused:
         people.digest_password(password)
     assert refused.value.field == "password"
@@ -35,6 +37,7 @@ def test_a_password_too_short_or_too_long_is_refused_by_name(password):
 
 
 def test_an_address_is_found_however_it_is_spelled(house, account, digest):
+    """Addresses are kept and looked up in lower case."""
     made = house.do(people.create, account.id, " Ada@Example.com ", digest, Role.MEMBER, house.now())
     assert made.address == "ada@example.com"
     assert house.see(people.by_address, "ADA@example.com") == (made, digest)
@@ -44,18 +47,21 @@ def test_an_address_is_found_however_it_is_spelled(house, account, digest):
 
 @pytest.mark.parametrize("address", ["", "ada", "@example.com", "ada@", "a b@example.com", "a" * 65 + "@example.com"])
 def test_what_is_no_address_is_refused(house, account, digest, address):
+    """The refusal names the field."""
     with pytest.raises(InvalidParameter) as refused:
         house.do(people.create, account.id, address, digest, Role.MEMBER, house.now())
     assert refused.value.field == "address"
 
 
 def test_an_address_is_taken_once(house, account, digest):
+    """Whatever its spelling."""
     house.do(people.create, account.id, "ada@example.com", digest, Role.MEMBER, house.now())
     with pytest.raises(InvalidParameter, match="already"):
         house.do(people.create, account.id, "ADA@example.com", digest, Role.MEMBER, house.now())
 
 
 def test_there_is_no_admin_until_somebody_is_made_one(house, account, digest):
+    """A role can be given later."""
     ada = house.do(people.create, account.id, "ada@example.com", digest, Role.MEMBER, house.now())
     assert not house.see(people.there_is_an_admin)
     house.do(people.set_role, ada.id, Role.ADMIN)
@@ -64,6 +70,7 @@ def test_there_is_no_admin_until_somebody_is_made_one(house, account, digest):
 
 
 def test_a_new_password_replaces_the_old(house, account, digest):
+    """The digest is the new one."""
     ada = house.do(people.create, account.id, "ada@example.com", digest, Role.MEMBER, house.now())
     house.do(people.set_password, ada.id, "another digest")
     assert house.see(people.by_address, "ada@example.com")[1] == "another digest"

@@ -19,6 +19,7 @@ def found(house, token):
 
 
 def test_a_token_opens_its_session_and_is_not_kept(house, ada):
+    """The token itself is in no table."""
     token = house.do(sessions.begin, ada, house.now())
     session = found(house, token)
     assert (session.person, session.account_name, session.token) == (ada, "ada", token)
@@ -29,6 +30,7 @@ def test_a_token_opens_its_session_and_is_not_kept(house, ada):
 
 
 def test_a_session_ends_when_it_is_idle_or_old(house, ada):
+    """A week unused, or a month in all."""
     token = house.do(sessions.begin, ada, house.now())
     house.clock.advance(days=6)
     assert found(house, token) is not None
@@ -44,12 +46,14 @@ def test_a_session_ends_when_it_is_idle_or_old(house, ada):
 
 
 def test_signing_out_ends_this_session_alone(house, ada):
+    """Other browsers stay signed in."""
     here, there = (house.do(sessions.begin, ada, house.now()) for _ in range(2))
     house.do(sessions.end, here)
     assert (found(house, here) is None, found(house, there) is None) == (True, False)
 
 
 def test_a_new_password_ends_the_others(house, ada):
+    """All but the one that is kept, or all."""
     here, there = (house.do(sessions.begin, ada, house.now()) for _ in range(2))
     house.do(sessions.end_all, ada.id, here)
     assert (found(house, here) is None, found(house, there) is None) == (False, True)
@@ -58,12 +62,14 @@ def test_a_new_password_ends_the_others(house, ada):
 
 
 def test_a_suspended_account_has_no_session(house, ada):
+    """Suspending the account closes its sessions."""
     token = house.do(sessions.begin, ada, house.now())
     house.do(accounts.suspend, ada.account_id, True)
     assert found(house, token) is None
 
 
 def test_a_session_is_fresh_for_a_quarter_of_an_hour_and_form_tokens_differ(house, ada):
+    """Tokens of forms depend on session and pepper."""
     one, other = (found(house, house.do(sessions.begin, ada, house.now())) for _ in range(2))
     assert one.is_fresh(house.now() + timedelta(minutes=14))
     assert not one.is_fresh(house.now() + timedelta(minutes=15))
@@ -74,6 +80,7 @@ def test_a_session_is_fresh_for_a_quarter_of_an_hour_and_form_tokens_differ(hous
 
 
 def test_what_ended_is_swept_when_somebody_signs_in(house, ada):
+    """Rows do not pile up."""
     house.do(sessions.begin, ada, house.now())
     house.clock.advance(days=8)
     house.do(sessions.begin, ada, house.now())

@@ -42,7 +42,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     feed, bell, meter = Feed(), Bell(), WorkMeter()
     secret = read_secret(settings)
     fetcher = Fetcher(settings.egress_allow)
-    options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving())
+    options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving(), sign_up=settings.sign_up)
     signer = UrlSigner(secret, settings.address)
     door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
     return Platform(

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fluxhouse.assembly import EngineMissing
-from fluxhouse.cli import accounts, credits, keys, models
+from fluxhouse.cli import accounts, credits, keys, models, people
 from fluxhouse.cli.backup import backup
 from fluxhouse.cli.bench.main import bench
 from fluxhouse.cli.doctor import doctor
@@ -28,6 +28,7 @@ app = typer.Typer(
 for command in (serve, worker, generate, doctor, reconcile, backup, restore):
     app.command()(command)
 app.add_typer(accounts.commands, name="accounts")
+app.add_typer(people.commands, name="people")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(credits.commands, name="credits")
 app.add_typer(models.commands, name="models")

@@ -17,6 +17,8 @@ from fluxhouse.cli.demo import CREDITS, NAME, demo_key
 from fluxhouse.cli.listening import SIGNALS, Listener, listen
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
+from fluxhouse.console.joining import first_admin_token
+from fluxhouse.core import people
 from fluxhouse.generation.errors import PlatformError
 from fluxhouse.settings import Settings, read_settings
 from fluxhouse.tracing.opening import traced
@@ -88,6 +90,10 @@ class _Run:
                 raise Refusal(f"the engine did not start: {error}") from error
             raise
         typer.echo(_welcome(self._platform.settings, key))
+        door = self._platform.door
+        if not await self._platform.database.read(people.there_is_an_admin):
+            token = first_admin_token(door.options.pepper)
+            typer.echo(f"Nobody signs in yet. Become administrator: {door.options.public_url}/welcome?token={token}\n")
 
 
 def _welcome(settings: Settings, key: str | None) -> str:

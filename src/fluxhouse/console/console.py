@@ -1,0 +1,83 @@
+"""The console's addresses: pages for people, drawn by the server, and how their errors look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from fluxhouse.console import pages
+from fluxhouse.console.assets import Assets
+from fluxhouse.console.bridge import PREFIX, Bridge
+from fluxhouse.console.desk import Desk
+from fluxhouse.console.entrance import HOME, Entrance
+from fluxhouse.console.joining import Joining
+from fluxhouse.console.rendering import Renderer
+from fluxhouse.console.signing import Signing
+from fluxhouse.console.visitors import SignInNeeded, Visitors
+from fluxhouse.generation import errors
+from fluxhouse.generation.errors import PlatformError
+
+# Where people look and no API answers: never shared with other origins. Below `/models/x/` a dialect answers.
+_PATHS = re.compile(
+    r"/(|docs|models|playground|gallery|keys|usage|credits|admin|sign-in|sign-up|sign-out|welcome|theme)"
+    r"|/models/[^/]+|/(docs|static|playground|gallery|keys|usage|credits|admin|console)/.*"
+)
+
+_STATUSES: tuple[tuple[type[PlatformError], int, str], ...] = (
+    (errors.AccessDenied, 403, "Not for you"),
+    (errors.NotFound, 404, "Nothing here"),
+    (errors.Gone, 410, "No longer here"),
+    (errors.RateLimited, 429, "Too many attempts"),
+    (errors.Conflict, 409, "Already done"),
+    (errors.RequestRejected, 400, "That did not work"),
+    (errors.InsufficientCredits, 402, "Not enough credits"),
+    (errors.DatabaseUnavailable, 503, "Try again in a moment"),
+)
+
+
+def is_page(path: str) -> bool:
+    """Whether the console answers there."""
+    return _PATHS.fullmatch(path) is not None
+
+
+class Console:
+    """The console of one installation."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._assets = Assets()
+        self._visitors = Visitors(desk)
+        self._renderer = Renderer(desk, self._visitors, self._assets)
+        self._desk = desk
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Every address of the console."""
+        desk = self._desk
+        entrance = Entrance(desk, self._visitors, self._renderer)
+        return [
+            Route("/", _home, methods=["GET"]),
+            Route("/static/{version}/{path:path}", self._assets.answer, methods=["GET"]),
+            *Signing(entrance).routes(),
+            *Joining(entrance).routes(),
+            *pages.routes(desk.catalog, desk.serving, desk.public_url, desk.usd_per_credit),
+            Mount(PREFIX, app=Bridge(desk, self._visitors)),
+        ]
+
+    async def failure(self, request: Request, error: Exception) -> Response:
+        """What went wrong, as a page; strangers are sent to sign in."""
+        if isinstance(error, SignInNeeded):
+            return error.answer()
+        if isinstance(error, HTTPException):
+            return await self._renderer.failure(request, error.status_code, "Nothing here", f"{error.detail}.")
+        for kind, status, title in _STATUSES:
+            if isinstance(error, kind):
+                return await self._renderer.failure(request, status, title, str(error))
+        return await self._renderer.failure(request, 500, "Something broke", "It is our fault, and noted.")
+
+
+async def _home(_request: Request) -> Response:
+    return RedirectResponse(HOME, 303)

@@ -1,0 +1,45 @@
+"""What the console works with, handed in by the application; it names no concrete part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from starlette.types import ASGIApp
+
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.core.feed import Feed
+from fluxhouse.database.database import Database
+from fluxhouse.generation.backend import Serving
+from fluxhouse.generation.clock import Clock
+from fluxhouse.storage.opening import Store
+from fluxhouse.storage.urls import UrlSigner
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The platform as the console sees it. `api` is our own native API, for which the console is one more client.
+
+    `sign_up` says whether strangers may make an account. `pepper` hashes keys and signs forms.
+    """
+
+    database: Database
+    catalog: Catalog
+    storage: Store
+    signer: UrlSigner
+    feed: Feed
+    clock: Clock
+    api: ASGIApp
+    pepper: bytes
+    public_url: str
+    output_ttl: timedelta
+    serving: Mapping[str, Serving]
+    usd_per_credit: Decimal
+    sign_up: bool = False
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether callers reach us by https."""
+        return self.public_url.startswith("https://")
