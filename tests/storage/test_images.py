@@ -194,6 +194,23 @@ async def test_a_mask_that_covers_nothing_is_refused() -> None:
     await accept(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0)), "PNG"), "mask")
 
 
+async def test_transparency_becomes_a_mask() -> None:
+    """What is wholly transparent is white in the mask, everything else black."""
+    sheet = Image.new("RGBA", (4, 1), (10, 20, 30, 255))
+    for x, alpha in enumerate((0, 1, 128, 255)):
+        sheet.putpixel((x, 0), (10, 20, 30, alpha))
+    mask = opened(await images.mask_of_alpha(encoded(sheet, "PNG"), "mask"))
+    assert (mask.mode, list(mask.tobytes())) == ("L", [255, 0, 0, 0])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
+async def test_a_mask_without_a_transparent_pixel_is_refused(mode: str) -> None:
+    """Neither a picture without transparency nor one that is opaque everywhere says what to repaint."""
+    with pytest.raises(InputImageRefused, match="no transparent pixel") as refused:
+        await images.mask_of_alpha(encoded(picture(mode), "PNG"), "mask")
+    assert refused.value.field == "mask"
+
+
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
 async def test_the_first_frame_of_an_animation_counts(format: str) -> None:
     """Of several frames the first is kept."""

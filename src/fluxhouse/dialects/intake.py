@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -31,6 +32,17 @@ FETCH_SECONDS = 20.0
 _CHECK_SECONDS = 5.0
 
 
+@dataclass(frozen=True, slots=True)
+class AlphaMask:
+    """A mask as OpenAI has it: its transparent pixels, and not its white ones, are those to repaint."""
+
+    value: str | bytes
+
+
+# What a caller points at (see `Intake.accept`), or the bytes themselves.
+InputValue = str | bytes | AlphaMask
+
+
 class Intake:
     """Accepts what callers name: an input image ends as a clean PNG under `inputs/`, a webhook's URL is checked."""
 
@@ -41,7 +53,7 @@ class Intake:
         self._fetcher = fetcher
 
     async def accept(
-        self, caller: Caller, values: Sequence[tuple[str, str | bytes]], cost_micro: int, now: datetime
+        self, caller: Caller, values: Sequence[tuple[str, InputValue]], cost_micro: int, now: datetime
     ) -> tuple[InputImage, ...]:
         """The pictures that (field, value) pairs name: a data URI, `file_<id>`, a URL of ours, an https URL, or bytes.
 
@@ -54,6 +66,8 @@ class Intake:
         try:
             for field, value in values:
                 content = await self._content(caller, field, value, now)
+                if isinstance(value, AlphaMask):
+                    content = await images.mask_of_alpha(content, field)
                 clean, width, height = await images.accept(content, field)
                 key = f"inputs/{new_id()}.png"
                 await self._storage.put(key, clean)
@@ -79,7 +93,8 @@ class Intake:
         except RequestRejected as refused:
             raise InvalidParameter(refused.message, field=field) from None
 
-    async def _content(self, caller: Caller, field: str, value: str | bytes, now: datetime) -> bytes:
+    async def _content(self, caller: Caller, field: str, value: InputValue, now: datetime) -> bytes:
+        value = value.value if isinstance(value, AlphaMask) else value
         if isinstance(value, bytes):
             return value
         if value[:5].lower() == "data:":

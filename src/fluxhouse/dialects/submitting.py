@@ -17,6 +17,7 @@ from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.limits import Window
 from fluxhouse.core.submit import Refused, Submitted
 from fluxhouse.dialects.dialect import Door, Order
+from fluxhouse.dialects.intake import InputValue
 from fluxhouse.dialects.wire import idempotency_key, json_object, read_body
 from fluxhouse.generation.errors import PlatformError, RateLimited
 from fluxhouse.generation.image import InputImage
@@ -38,7 +39,7 @@ class Wanted:
     serving: str
     price_micro: int
     count: int
-    input_values: Sequence[tuple[str, str | bytes]]
+    input_values: Sequence[tuple[str, InputValue]]
     make: Callable[[Sequence[InputImage], int], GenerationRequest]
     webhook_url: str | None
     webhook_field: str

@@ -8,6 +8,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image, ImageOps
@@ -58,6 +59,16 @@ async def accept(content: bytes, field: str) -> tuple[bytes, int, int]:
     return await asyncio.get_running_loop().run_in_executor(_DECODERS, _accept, content, field)
 
 
+async def mask_of_alpha(content: bytes, field: str) -> bytes:
+    """A picture's transparency as a mask: a PNG, white where it is wholly transparent and black elsewhere.
+
+    Raises InputImageRefused, also for a picture without transparency.
+    """
+    if len(content) > MAX_BYTES:
+        raise refused(field, "is too large")
+    return await asyncio.get_running_loop().run_in_executor(_DECODERS, _mask_of_alpha, content, field)
+
+
 def from_data_uri(uri: str, field: str) -> bytes:
     """The bytes of a `data:image/png;base64,...` URI (or jpeg, webp, gif); raises InputImageRefused."""
     match = _DATA_URI.match(uri[:_LONGEST_PREFIX])
@@ -86,20 +97,36 @@ def refused(field: str, reason: str) -> InputImageRefused:
 
 
 def _accept(content: bytes, field: str) -> tuple[bytes, int, int]:
+    clean = _decoded(content, field, _rgb)
+    if "mask" in field and not any(clean.convert("L").histogram()[_WHITE:]):
+        raise InputImageRefused(f"{field} is black everywhere: what shall be repainted is white.", field=field)
+    return _png(clean), clean.width, clean.height
+
+
+def _mask_of_alpha(content: bytes, field: str) -> bytes:
+    return _png(_decoded(content, field, lambda image: _transparent(image, field)))
+
+
+def _transparent(image: Image.Image, field: str) -> Image.Image:
+    alpha = image.convert("RGBA").getchannel("A")
+    if not alpha.histogram()[0]:
+        raise InputImageRefused(f"{field} has no transparent pixel: those are what shall be repainted.", field=field)
+    return alpha.point(lambda value: 0 if value else 255)
+
+
+def _decoded(content: bytes, field: str, picked: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """What `picked` takes from the picture, turned upright."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             _check_size(image.size, field)
             image.load()
-            clean = _rgb(ImageOps.exif_transpose(image))
+            return picked(ImageOps.exif_transpose(image))
     except InputImageRefused:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise refused(field, "has too many pixels") from None
     except _DAMAGED:
         raise refused(field, "is not a complete picture in an allowed format") from None
-    if "mask" in field and clean.convert("L").getextrema()[1] < _WHITE:
-        raise InputImageRefused(f"{field} is black everywhere: what shall be repainted is white.", field=field)
-    return _png(clean), clean.width, clean.height
 
 
 def _check_size(size: tuple[int, int], field: str) -> None:
