@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from starlette.requests import Request
 
 from fluxhouse.dialects import waiting
 from fluxhouse.generation.backend import StepDone
@@ -59,3 +60,25 @@ async def test_a_wait_that_is_given_up_leaves_no_task_behind():
     with pytest.raises(asyncio.CancelledError):
         await call
     assert forever.cancelled()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("wait", 60),
+        ("wait=5", 5),
+        ("wait=100", 60),
+        ("WAIT = 7", 7),
+        ('respond-async, wait="3"', 3),
+        ("wait=9;x=1", 9),
+        ("wait=0", 0),
+        ("wait=-1", 0),
+        ("wait=soon", 0),
+        ("wait=²", 0),
+        ("handling=strict", 0),
+    ],
+)
+def test_a_wait_is_read_and_capped(header, seconds):
+    """`Prefer: wait` is at most a minute; what makes no sense is passed over."""
+    request = Request({"type": "http", "headers": [(b"prefer", header.encode("latin-1"))]})
+    assert waiting.wait_seconds(request) == seconds

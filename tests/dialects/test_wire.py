@@ -114,3 +114,22 @@ def test_rate_headers_say_the_same_twice():
 def test_an_instant_is_cut_to_the_second():
     """ISO 8601, UTC, second precision, Z."""
     assert wire.instant(NOW) == "2025-01-23T12:00:00Z"
+
+
+def with_cursor(text):
+    request = Request({"type": "http", "headers": [], "query_string": b""})
+    request._query_params = {"cursor": text}
+    return request
+
+
+@given(st.datetimes(timezones=st.just(UTC), min_value=datetime(1971, 1, 1)), st.text("0123456789abcdef", min_size=1))  # noqa: DTZ001
+def test_a_cursor_comes_back_as_it_went(moment, job_id):
+    """What one page gives out the next one understands."""
+    assert wire.cursor_in(with_cursor(wire.cursor_of(moment, job_id))) == (moment, job_id)
+
+
+@given(st.text())
+def test_no_cursor_breaks_anything(text):
+    """Any text is a cursor or is refused by name."""
+    with suppress(RequestRejected):
+        wire.cursor_in(with_cursor(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from starlette.requests import Request
 from starlette.types import Receive
 
 from fluxhouse.core import jobs
@@ -14,6 +15,23 @@ from fluxhouse.database.database import Database
 
 MAX_SECONDS = 60.0
 _REREAD_SECONDS = 2.0  # a hint may be lost; the row is the truth
+
+
+def wait_seconds(request: Request) -> float:
+    """How long `Prefer: wait` or `wait=N` asks to wait, at most a minute; 0 for not at all.
+
+    By RFC 7240 what cannot be understood is passed over.
+    """
+    for preferences in request.headers.getlist("prefer"):
+        for preference in preferences.split(","):
+            name, _, value = preference.partition(";")[0].partition("=")
+            if name.strip().lower() == "wait":
+                value = value.strip().strip('"')
+                if not value:
+                    return MAX_SECONDS
+                if value.isascii() and value.isdigit() and len(value) < 10:
+                    return min(float(value), MAX_SECONDS)
+    return 0.0
 
 
 async def until_ended(database: Database, feed: Feed, job_id: str, seconds: float) -> Job:

@@ -10,7 +10,8 @@ from fluxhouse.core.jobs import JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native import bodies
-from fluxhouse.dialects.native.reading import bearer, cursor_in, cursor_of, number_in
+from fluxhouse.dialects.native.reading import bearer, number_in
+from fluxhouse.dialects.wire import cursor_in, cursor_of
 from fluxhouse.generation.errors import Conflict, Gone, InvalidParameter
 
 _STATES = {status: state for state, status in bodies.STATUSES.items()}

@@ -16,8 +16,9 @@ from fluxhouse.core.submit import Refused, Submitted
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native import bodies
 from fluxhouse.dialects.native.accepting import Accepted, picture_wanted
-from fluxhouse.dialects.native.reading import bearer, wait_seconds
+from fluxhouse.dialects.native.reading import bearer
 from fluxhouse.dialects.submitting import Accent, Wanted, admit, read_quoted, take_in
+from fluxhouse.dialects.waiting import wait_seconds
 from fluxhouse.dialects.wire import rate_headers
 from fluxhouse.generation.credits import MICRO, to_number
 from fluxhouse.generation.errors import Gone, UnknownFile
