@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]
-"""One number for every pixel [h, w], or for every row [h, 1] or column [w]."""
+Field = NDArray[Any]
+"""One float for every pixel [h, w], or for every row [h, 1] or column [w]."""
 
-Paint = NDArray[np.float32]
-"""A colour [3, 1, 1], or one for every row or pixel [3, h, w], sRGB from 0 to 1."""
+Paint = NDArray[Any]
+"""A colour [3, 1, 1], or one for every row or pixel [3, h, w], sRGB floats from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Canvas:
     height, by which heights are measured, so that neither wide nor tall pictures squeeze what they show.
     """
 
-    planes: NDArray[np.float32]
+    planes: Paint
     x: Field
     y: Field
     unit: float
@@ -31,22 +31,26 @@ class Canvas:
 
     @property
     def width(self) -> int:
-        return self.planes.shape[2]
+        return int(self.planes.shape[2])
 
     @property
     def height(self) -> int:
-        return self.planes.shape[1]
+        return int(self.planes.shape[1])
 
     def lay(self, coverage: Field, paint: Paint, top: int = 0) -> None:
         """Lay paint on the rows from `top` on, as much as `coverage` (0 to 1) says."""
-        planes = self.planes[:, top : top + coverage.shape[0]]
-        planes += coverage * (paint - planes)
+        _lay(self.planes[:, top : top + coverage.shape[0]], coverage, paint)
 
     def lay_at(self, coverage: Field, paint: Paint, top: int, left: int) -> None:
         """Lay paint on the rectangle whose upper left corner is given."""
         height, width = coverage.shape
-        planes = self.planes[:, top : top + height, left : left + width]
-        planes += coverage * (paint - planes)
+        _lay(self.planes[:, top : top + height, left : left + width], coverage, paint)
+
+
+def _lay(planes: Paint, coverage: Field, paint: Paint) -> None:
+    change = paint - planes
+    change *= coverage
+    planes += change
 
 
 def blank(width: int, height: int) -> Canvas:
@@ -66,12 +70,19 @@ def paint_of(red: float, green: float, blue: float) -> Paint:
     return np.array((red, green, blue), np.float32).reshape(3, 1, 1) / np.float32(255)
 
 
-def mix(one: Any, other: Any, share: Any) -> Any:
+def mix(one: Paint, other: Paint | float, share: Field | float) -> Paint:
     """From `one` (share 0) to `other` (share 1)."""
-    return one + (other - one) * share
+    mixed: Paint = one + (other - one) * _single(share)
+    return mixed
 
 
-def smooth(value: Any, low: float, high: float) -> Any:
+def smooth(value: Field, low: Field | float, high: Field | float) -> Field:
     """0 below `low`, 1 above `high` and a soft step between them."""
-    rising = np.clip((value - low) / (high - low), 0, 1)
-    return rising * rising * (3 - 2 * rising)
+    rising = np.clip((value - _single(low)) / (_single(high) - _single(low)), 0, 1)
+    soft: Field = rising * rising * (3 - 2 * rising)
+    return soft
+
+
+def _single(value: Field | float) -> Any:
+    """The number in the precision of the planes; a wider one would widen whole pictures."""
+    return np.float32(value) if isinstance(value, float) else value

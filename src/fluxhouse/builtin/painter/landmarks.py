@@ -34,9 +34,9 @@ class Brush:
     def lit(self, paint: Paint) -> Paint:
         """The paint in this light; what people look for stays a little brighter than the ground."""
         if self.style is Style.POSTER:
-            return mix(paint, self.light.falling, np.float32(0.35))
-        falling = mix(self.light.falling, np.float32(1), 0.3)
-        return (paint * falling).astype(np.float32)
+            return mix(paint, self.light.falling, 0.35)
+        falling = mix(self.light.falling, 1.0, 0.3)
+        return paint * falling
 
     def window(self) -> Paint:
         """Glass, lit in the dark."""
@@ -75,7 +75,7 @@ class Brush:
         if columns.size and rows.size:
             falloff = max(soft * self.height, 1.0)
             covered = np.clip((reach + 0.5 - np.hypot(columns, rows)) / falloff, 0, 1) * np.float32(strength)
-            self.canvas.lay_at(covered.astype(np.float32), paint, top, left)
+            self.canvas.lay_at(covered, paint, top, left)
 
 
 def paint_landmark(brush: Brush, kind: Kind) -> None:
@@ -126,7 +126,7 @@ def _sailboat(brush: Brush) -> None:
     brush.convex(((-0.34, 0.14), (0.36, 0.14), (0.24, -0.02), (-0.24, -0.02)), hull)
     brush.box(-0.012, 0.14, 0.012, 1.0, brush.lit(paint_of(84, 62, 50)))
     brush.convex(((0.03, 0.19), (0.38, 0.19), (0.03, 0.97)), sail)
-    brush.convex(((-0.03, 0.19), (-0.28, 0.19), (-0.03, 0.84)), mix(sail, hull, np.float32(0.12)))
+    brush.convex(((-0.03, 0.19), (-0.28, 0.19), (-0.03, 0.84)), mix(sail, hull, 0.12))
 
 
 def _torii(brush: Brush) -> None:

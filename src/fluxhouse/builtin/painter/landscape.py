@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fluxhouse.builtin.painter.canvas import Canvas, Field, mix, paint_of, smooth
+from fluxhouse.builtin.painter.canvas import Canvas, Field, paint_of, smooth
 from fluxhouse.builtin.painter.city import paint_windows
+from fluxhouse.builtin.painter.island import island_line, landing, paint_island
 from fluxhouse.builtin.painter.landmarks import HEIGHT, Brush, paint_landmark
 from fluxhouse.builtin.painter.light import Light, light_of
 from fluxhouse.builtin.painter.scene import Kind, Landmark, Landscape, Style, Terrain, Weather
@@ -14,17 +15,13 @@ from fluxhouse.builtin.painter.terrain import (
     HORIZON,
     LAYERS,
     STANDING,
-    Layer,
     horizon_of,
-    island_line,
     line_of,
     paint_layer,
 )
 from fluxhouse.builtin.painter.water import paint_water
 from fluxhouse.builtin.painter.weather import paint_fog, paint_rain
 
-_ISLE = Layer(lambda _, x: x, 0, 0.2, 0.06, paint_of(70, 118, 66), 0.25)
-_BEACH = Layer(lambda _, x: x, 0, 0.2, 0.06, paint_of(238, 206, 150))
 _AFLOAT = {Terrain.SEA: 0.68, Terrain.LAKE: 0.74, Terrain.ISLAND: 0.76}
 """Where a boat's waterline lies, as a share of the height."""
 
@@ -67,10 +64,9 @@ def _paint_ground(
 ) -> None:
     """The layers far to near, with the landmarks on the one they stand on."""
     if landscape.terrain is Terrain.ISLAND:
-        paint_layer(canvas, _BEACH, lines[0] + 0.0, light, style, landscape.side)
-        paint_layer(canvas, _ISLE, lines[0] + 0.0, light, style, landscape.side)
+        paint_island(canvas, lines[0], light, style, landscape.side)
         for landmark in ashore:
-            _paint_ashore(canvas, landmark, lines[0], style, light)
+            _paint_ashore(canvas, landmark, landing(canvas, _across(canvas, landmark)), lines[0], style, light)
         return
     layers = LAYERS[landscape.terrain]
     standing = STANDING.get(landscape.terrain, len(layers) - 1)
@@ -85,28 +81,23 @@ def _paint_ground(
             _neon(canvas, line, number)
         if number == standing:
             for landmark in ashore:
-                _paint_ashore(canvas, landmark, line, style, light)
+                _paint_ashore(canvas, landmark, _across(canvas, landmark), line, style, light)
 
 
-def _paint_ashore(canvas: Canvas, landmark: Landmark, line: Field, style: Style, light: Light) -> None:
-    x = _place(canvas, landmark, line)
+def _across(canvas: Canvas, landmark: Landmark) -> float:
+    return ACROSS[landmark.side] * canvas.width
+
+
+def _paint_ashore(canvas: Canvas, landmark: Landmark, x: float, line: Field, style: Style, light: Light) -> None:
     height = HEIGHT[landmark.kind] * canvas.unit
     near = line[max(int(x - 0.2 * height), 0) : int(x + 0.2 * height) + 1]
     paint_landmark(Brush(canvas, x, float(near.max()) + 0.01 * height, height, light, style), landmark.kind)
 
 
-def _place(canvas: Canvas, landmark: Landmark, line: Field) -> float:
-    """The column where the landmark stands: on its side, on an island nearer to the middle."""
-    x = ACROSS[landmark.side] * canvas.width
-    if line.max() > 2 * canvas.height:
-        return canvas.width / 2 + float(np.sign(x - canvas.width / 2)) * 0.22 * canvas.unit
-    return x
-
-
 def _paint_afloat(canvas: Canvas, landmark: Landmark, landscape: Landscape, style: Style, light: Light) -> None:
     """A landmark in the water with its reflection."""
     height = HEIGHT[landmark.kind] * canvas.unit
-    x = ACROSS[landmark.side] * canvas.width
+    x = _across(canvas, landmark)
     share = _AFLOAT[landscape.terrain] if landmark.kind is Kind.SAILBOAT else 0.66
     y = share * canvas.height
     paint_landmark(Brush(canvas, x, y, height, light, style), landmark.kind)
@@ -132,7 +123,7 @@ def _neon(canvas: Canvas, line: Field, number: int) -> None:
         return
     slope = np.gradient(line)
     away = np.abs(canvas.y[top:bottom] - line) / np.sqrt(1 + slope**2) / np.float32(canvas.unit)
-    canvas.lay((0.85 * np.exp(-((away / 0.005) ** 2)) + 0.25 * np.exp(-away / 0.012)).astype(np.float32), colour, top)
+    canvas.lay((0.85 * np.exp(-((away / 0.005) ** 2)) + 0.25 * np.exp(-away / 0.012)), colour, top)
 
 
 def _grid(canvas: Canvas, line: Field) -> None:
@@ -140,14 +131,14 @@ def _grid(canvas: Canvas, line: Field) -> None:
     top = max(int(line.min()), 0)
     horizon = float(line.min()) - 0.02 * canvas.unit
     near = (canvas.y[top:] - np.float32(horizon)) / np.float32(canvas.height - horizon + 1)
-    covered = np.clip(canvas.y[top:] - line + 0.5, 0, 1).astype(np.float32)
+    covered = np.clip(canvas.y[top:] - line + 0.5, 0, 1)
     canvas.lay(covered, paint_of(26, 6, 58), top)
     depth = 1 / np.maximum(near, 0.03)
     across = (canvas.x - np.float32(canvas.width / 2)) / np.float32(canvas.unit) * depth * 3.2
     lines = np.maximum(_ruled(across, 0.045), _ruled(depth * 2.2, 0.05 * depth))
-    canvas.lay((covered * lines * np.float32(0.9)).astype(np.float32), paint_of(255, 60, 200), top)
+    canvas.lay((covered * lines * np.float32(0.9)), paint_of(255, 60, 200), top)
 
 
 def _ruled(value: Field, breadth: Field | float) -> Field:
     away = np.abs(value - np.round(value))
-    return (1 - smooth(away, 0.35 * breadth, 1.5 * breadth + 1e-4)).astype(np.float32)
+    return 1 - smooth(away, 0.35 * breadth, 1.5 * breadth + 1e-4)

@@ -44,11 +44,11 @@ _LIGHTS: dict[Time, Light] = {
         zenith=paint_of(34, 108, 208),
         middle=paint_of(96, 168, 236),
         horizon=paint_of(204, 232, 250),
-        body=paint_of(255, 252, 232),
+        body=paint_of(255, 247, 204),
         haze=paint_of(176, 212, 240),
         cloud=paint_of(255, 255, 255),
         falling=paint_of(255, 255, 250),
-        glow=0.5,
+        glow=0.85,
         lamps=0.0,
     ),
     Time.GOLDEN_HOUR: Light(
@@ -85,13 +85,13 @@ _LIGHTS: dict[Time, Light] = {
         lamps=1.0,
     ),
     Time.NIGHT: Light(
-        zenith=paint_of(4, 7, 24),
-        middle=paint_of(11, 20, 52),
-        horizon=paint_of(30, 48, 92),
+        zenith=paint_of(5, 9, 32),
+        middle=paint_of(13, 25, 66),
+        horizon=paint_of(38, 62, 116),
         body=paint_of(244, 244, 228),
-        haze=paint_of(22, 36, 72),
-        cloud=paint_of(48, 62, 104),
-        falling=paint_of(34, 44, 78),
+        haze=paint_of(32, 54, 104),
+        cloud=paint_of(52, 68, 114),
+        falling=paint_of(46, 60, 104),
         glow=0.45,
         lamps=1.0,
     ),
@@ -133,14 +133,14 @@ def light_of(time: Time, weather: Weather, style: Style) -> Light:
 def _printed(time: Time, light: Light) -> Light:
     sky, body, ground = _POSTER[time]
     flat = replace(light, zenith=sky, middle=sky, horizon=sky, body=body, haze=mix(sky, ground, 0.25), glow=0.0)
-    return replace(flat, cloud=mix(sky, body, 0.55), falling=ground, lamps=min(light.lamps, 0.9))
+    return replace(flat, cloud=mix(sky, paint_of(255, 255, 255), 0.6), falling=ground, lamps=min(light.lamps, 0.9))
 
 
 def _under(weather: Weather, light: Light) -> Light:
     """Rain and fog take colour and contrast from the sky."""
     if weather not in (Weather.RAIN, Weather.FOG):
         return light
-    share, shade = (0.5, 0.62) if weather is Weather.RAIN else (0.35, 0.97)
+    share, shade = (0.5, 0.74) if weather is Weather.RAIN else (0.35, 0.97)
     dull = {
         name: mix(getattr(light, name), _grey(getattr(light, name)), share) * np.float32(shade)
         for name in ("zenith", "middle", "horizon", "haze", "cloud", "falling")

@@ -45,7 +45,8 @@ def field(
     columns = _weights(canvas.width, canvas.unit, across, octaves)
     # All octaves in one product: [h, octaves * p] x [octaves * p, w].
     left = np.einsum("ohp,opq->hoq", rows, lattices, optimize=True).reshape(canvas.height, -1)
-    return left @ columns.transpose(0, 2, 1).reshape(-1, canvas.width)
+    woven: Field = left @ columns.transpose(0, 2, 1).reshape(-1, canvas.width)
+    return woven
 
 
 @lru_cache(maxsize=64)

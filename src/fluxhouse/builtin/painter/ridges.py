@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fluxhouse.builtin.painter.canvas import Field, smooth
+from fluxhouse.builtin.painter.canvas import Field
 from fluxhouse.builtin.painter.noise import line
 
 Ridge = Callable[[np.random.Generator, Field], Field]
@@ -17,7 +17,8 @@ def peaks(rng: np.random.Generator, x: Field) -> Field:
     """Mountains: sharp summits with rugged flanks."""
     broad = 1 - np.abs(2 * line(rng, x * 2.3, 1) - 1)
     sharp = 1 - np.abs(2 * line(rng, x * 3.4, 4, 0.42) - 1)
-    return (0.45 * broad + 0.55 * sharp) ** 1.25
+    heights: Field = (0.45 * broad + 0.55 * sharp) ** 1.25
+    return heights
 
 
 def swells(rng: np.random.Generator, x: Field) -> Field:
@@ -26,14 +27,15 @@ def swells(rng: np.random.Generator, x: Field) -> Field:
 
 
 def crests(rng: np.random.Generator, x: Field) -> Field:
-    """Dunes: a slow rise, a sharp crest, a short fall."""
-    place = x * 1.25 + rng.uniform(0, 8) + 0.25 * line(rng, x * 2.0, 1)
-    cell = np.floor(place)
-    part = place - cell
-    rise = np.float32(0.64)
-    height = np.where(part < rise, smooth(part, -0.25, 0.72), 1 - smooth(part, rise - 0.3, 1.02))
-    tall = 0.62 + 0.38 * rng.random(64, dtype=np.float32)[cell.astype(np.int32) % 64]
-    return (height * tall).astype(np.float32)
+    """Dunes: long rises to a crest, overlapping like waves."""
+    height = np.zeros_like(x)
+    for rank in range(3):
+        place = x * np.float32(1.1) + np.float32(rng.uniform(0, 8) + rank / 3)
+        cell = np.floor(place)
+        tall = 0.45 + 0.55 * rng.random(64, dtype=np.float32)[cell.astype(np.int32) % 64]
+        away = np.abs(place - cell - np.float32(0.5)) * 2
+        np.maximum(height, tall * (1 - away) ** np.float32(1.25), out=height)
+    return height
 
 
 def firs(rng: np.random.Generator, x: Field) -> Field:
@@ -60,8 +62,9 @@ def roofs(rng: np.random.Generator, x: Field) -> Field:
     merged = np.where(rng.random(128) < 0.3, 1, 0)  # Some towers are two lots wide.
     lot = (cell - merged[cell % 128] * (cell % 2)) % 128
     tall = rng.random(128, dtype=np.float32)[lot]
-    slender = 0.35 + 0.65 * np.exp(-((x / 0.55) ** 2))
-    return ((0.25 + 0.75 * tall**1.6) * slender).astype(np.float32)
+    slender = 0.35 + 0.65 * np.exp(-(((lot.astype(np.float32) - 128 * (lot > 64)) / np.float32(6.0)) ** 2))
+    heights: Field = (0.25 + 0.75 * tall**1.6) * slender
+    return heights
 
 
 def plain(rng: np.random.Generator, x: Field) -> Field:

@@ -87,4 +87,6 @@ def _star(x: Field, y: Field, radius: float) -> Field:
     edge = dent - tip
     normal = np.array((-edge[1], edge[0])) / np.hypot(*edge)
     outward = normal if normal @ tip > 0 else -normal
-    return ((length * np.cos(folded) - tip[0]) * outward[0] + length * np.sin(folded) * outward[1]).astype(np.float32)
+    along, across = length * np.cos(folded) - np.float32(radius), length * np.sin(folded)
+    distance: Field = along * np.float32(outward[0]) + across * np.float32(outward[1])
+    return distance

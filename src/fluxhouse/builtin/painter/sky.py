@@ -65,7 +65,7 @@ def _gradient(canvas: Canvas, light: Light, horizon: float) -> Paint:
     """Zenith to middle to horizon, one colour a row [3, h, 1]."""
     fall = np.clip(canvas.y / np.float32(horizon), 0, 1)
     upper = mix(light.zenith, light.middle, smooth(fall, 0.0, 0.72))
-    return mix(upper, light.horizon, smooth(fall, 0.45, 1.02)).astype(np.float32)
+    return mix(upper, light.horizon, smooth(fall, 0.45, 1.02))
 
 
 def _glow(canvas: Canvas, light: Light, x: float, y: float, shines: bool) -> None:
@@ -78,7 +78,7 @@ def _glow(canvas: Canvas, light: Light, x: float, y: float, shines: bool) -> Non
         across = (canvas.x - np.float32(x)) / np.float32(canvas.unit)
         down = (canvas.y - np.float32(y)) / np.float32(canvas.unit)
         spread = np.exp(-((across / 0.6) ** 2)) * np.exp(-((down / 0.16) ** 2))
-    canvas.lay((strength * spread).astype(np.float32), light.body)
+    canvas.lay((strength * spread), light.body)
 
 
 def _disc(canvas: Canvas, landscape: Landscape, style: Style, light: Light, at: tuple[float, float, float]) -> None:
@@ -90,13 +90,13 @@ def _disc(canvas: Canvas, landscape: Landscape, style: Style, light: Light, at: 
     covered = np.clip(np.float32(radius + 0.5) - away, 0, 1)
     if landscape.body is Body.MOON:
         pale = mix(light.body, paint_of(250, 248, 236), 0.6)
-        spots = smooth(np.hypot(columns + 0.3 * radius, rows - 0.15 * radius), 0.55 * radius, 0.3 * radius)
-        canvas.lay_at(covered, (pale * (1 - np.float32(0.1) * spots)).astype(np.float32), top, left)
+        spots = smooth(np.hypot(columns + 0.25 * radius, rows + 0.1 * radius), 0.75 * radius, 0.1 * radius)
+        canvas.lay_at(covered, pale * (1 - np.float32(0.09) * spots), top, left)
     elif style is Style.SYNTHWAVE:
         fall = np.clip((rows / np.float32(radius) + 1) / 2, 0, 1)
-        stripe = np.sin(fall * 34) < mix(-1.2, 0.9, np.clip(fall * 1.35 - 0.35, 0, 1))
-        covered = covered * np.where((fall > 0.42) & stripe, 0.0, 1.0).astype(np.float32)
-        canvas.lay_at(covered, mix(paint_of(255, 232, 90), paint_of(255, 40, 140), fall).astype(np.float32), top, left)
+        stripe = np.sin(fall * 34) < np.clip(fall * 1.35 - 0.35, 0, 1) * np.float32(2.1) - np.float32(1.2)
+        covered = covered * ~((fall > 0.42) & stripe)
+        canvas.lay_at(covered, mix(paint_of(255, 232, 90), paint_of(255, 40, 140), fall), top, left)
     else:
         canvas.lay_at(covered, light.body, top, left)
 
@@ -105,7 +105,7 @@ def _stars(canvas: Canvas, rich: bool, light: Light, horizon: float, seed: int) 
     if rich:
         band = canvas.x / canvas.width * 0.9 - canvas.y / horizon + 0.1
         milk = np.exp(-((band / 0.2) ** 2)) * (0.25 + 1.1 * field(generator(seed, "milk"), canvas, 3, 3, 3))
-        canvas.lay((0.42 * milk).astype(np.float32), paint_of(126, 118, 190))
+        canvas.lay((0.42 * milk), paint_of(126, 118, 190))
     _star_dots(canvas, 170 if rich else 36, light, horizon, seed)
 
 
@@ -126,18 +126,18 @@ def _clouds(canvas: Canvas, light: Light, horizon: float, seed: int, style: Styl
     rows = int(min(horizon * 1.02, canvas.height))
     thick = field(generator(seed, "clouds"), canvas, 1.5, 4.2, 4, 0.5)[:rows]
     fall = canvas.y[:rows] / np.float32(horizon)
-    level = 0.5 + 0.1 * np.abs(fall - 0.4)
+    level = np.float32(np.quantile(thick[::8, ::8], 0.52)) + np.float32(0.1) * np.abs(fall - np.float32(0.4))
     if style is Style.POSTER:
-        canvas.lay(smooth(thick, level + 0.06, level + 0.08).astype(np.float32), light.cloud)
+        canvas.lay(smooth(thick, level + 0.06, level + 0.08), light.cloud)
         return
     covered = smooth(thick, level, level + 0.15) * (0.92 - 0.25 * fall)
     dense = smooth(thick, level + 0.08, level + 0.3)
-    canvas.lay(covered.astype(np.float32), mix(light.cloud, mix(light.cloud, light.middle, 0.55) * 0.9, dense))
+    canvas.lay(covered, mix(light.cloud, mix(light.cloud, light.middle, 0.55) * 0.9, dense))
 
 
 def _overcast(canvas: Canvas, light: Light, horizon: float, seed: int) -> None:
     rows = int(min(horizon * 1.02, canvas.height))
     thick = field(generator(seed, "clouds"), canvas, 1.4, 3.2, 4, 0.5)[:rows]
     fall = canvas.y[:rows] / np.float32(horizon)
-    heavy: Field = (smooth(thick, 0.3, 0.7) * (0.8 - 0.7 * fall)).astype(np.float32)
-    canvas.lay(np.clip(heavy, 0, 1), (light.zenith * np.float32(0.62)).astype(np.float32))
+    heavy: Field = smooth(thick, 0.3, 0.7) * (0.8 - 0.7 * fall)
+    canvas.lay(np.clip(heavy, 0, 1), (light.zenith * np.float32(0.62)))

@@ -19,7 +19,7 @@ class Layer:
 
     `base` is where its foot lies (share of the height), `rise` how high it goes above that (share of the reach),
     `depth` how much of it is haze, `paint` its colour in full light, `facet` how strongly slopes turn from the light,
-    `zoom` how much closer its ridge looks.
+    `zoom` how much closer its ridge looks, `gleam` how much of full light it keeps at dark hours.
     """
 
     ridge: Ridge
@@ -29,6 +29,7 @@ class Layer:
     paint: Paint
     facet: float = 0.0
     zoom: float = 1.0
+    gleam: float = 0.0
 
 
 _ROCK, _FIR, _GRASS = paint_of(104, 114, 138), paint_of(40, 66, 58), paint_of(104, 152, 66)
@@ -48,9 +49,9 @@ LAYERS: dict[Terrain, tuple[Layer, ...]] = {
         Layer(swells, 0.98, 0.19, 0.0, _GRASS * 0.84, 0.0, 0.7),
     ),
     Terrain.DUNES: (
-        Layer(crests, 0.62, 0.10, 0.42, _SAND, 0.25, 1.5),
-        Layer(crests, 0.74, 0.16, 0.22, _SAND, 0.4, 1.1),
-        Layer(crests, 0.95, 0.24, 0.04, _SAND * 0.97, 0.5, 0.7),
+        Layer(crests, 0.64, 0.13, 0.42, _SAND, 0.22, 1.3),
+        Layer(crests, 0.78, 0.2, 0.2, _SAND, 0.3, 1.0),
+        Layer(crests, 1.0, 0.29, 0.03, _SAND * 0.97, 0.36, 0.72),
     ),
     Terrain.FOREST: (
         Layer(peaks, 0.56, 0.16, 0.72, _FIR * 1.3),
@@ -72,10 +73,10 @@ LAYERS: dict[Terrain, tuple[Layer, ...]] = {
         Layer(plain, 0.99, 0.1, 0.0, paint_of(40, 46, 60)),
     ),
     Terrain.SNOW: (
-        Layer(peaks, 0.60, 0.34, 0.4, _SNOW * 0.94, 0.16),
+        Layer(peaks, 0.60, 0.34, 0.4, _SNOW * 0.94, 0.16, 1.0, 0.3),
         Layer(firs, 0.70, 0.12, 0.22, paint_of(92, 118, 134), 0.0, 1.5),
-        Layer(swells, 0.82, 0.13, 0.05, _SNOW * 0.97, 0.0, 0.9),
-        Layer(swells, 0.98, 0.15, 0.0, _SNOW, 0.0, 0.7),
+        Layer(swells, 0.82, 0.13, 0.12, _SNOW * 0.97, 0.0, 0.9, 0.36),
+        Layer(swells, 0.98, 0.15, 0.03, _SNOW, 0.0, 0.7, 0.42),
     ),
     Terrain.ISLAND: (),
 }
@@ -96,18 +97,7 @@ def line_of(canvas: Canvas, layer: Layer, seed: int, purpose: str) -> Field:
     """The row of the layer's ridge for each column [w]."""
     places = (canvas.x - np.float32(canvas.width / 2)) / np.float32(canvas.unit) * np.float32(layer.zoom)
     heights = layer.ridge(generator(seed, purpose), places)
-    return (layer.base * canvas.height - layer.rise * canvas.reach * heights).astype(np.float32)
-
-
-def island_line(canvas: Canvas, seed: int) -> Field:
-    """The row of an island's ridge for each column: a hill that falls to the water on both sides."""
-    places = (canvas.x - np.float32(canvas.width / 2)) / np.float32(canvas.unit)
-    rough = 0.62 + 0.38 * peaks(generator(seed, "island"), places * np.float32(1.4))
-    bulk = np.clip(1 - (places / np.float32(0.46)) ** 2, 0, 1) ** 0.8
-    height = rough * bulk * 0.2 * canvas.reach
-    return np.where(
-        bulk > 0, HORIZON[Terrain.ISLAND] * canvas.height + 0.02 * canvas.height - height, 4 * canvas.height
-    ).astype(np.float32)
+    return layer.base * canvas.height - layer.rise * canvas.reach * heights
 
 
 def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: Style, side: Side) -> None:
@@ -116,17 +106,17 @@ def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: 
     if top >= canvas.height:
         return
     below = canvas.y[top:] - line
-    slope = np.gradient(line) if line.size > 1 else np.zeros_like(line)
-    covered = np.clip(below / np.sqrt(1 + slope**2) + np.float32(0.5), 0, 1).astype(np.float32)
-    paint = mix(layer.paint * lit(light, style), light.haze, layer.depth).astype(np.float32)
+    slope = np.clip(np.gradient(line), -3, 3) if line.size > 1 else np.zeros_like(line)
+    covered = np.clip(below / np.sqrt(1 + slope**2) + np.float32(0.5), 0, 1)
+    paint = mix(layer.paint * mix(lit(light, style), 1.0, layer.gleam), light.haze, layer.depth)
     if style is Style.POSTER:
-        canvas.lay(covered, mix(light.falling, light.haze, min(layer.depth * 1.3, 1.0)).astype(np.float32), top)
+        canvas.lay(covered, mix(light.falling, light.haze, min(layer.depth * 1.3, 1.0)), top)
         return
     misty = np.float32(0.5 * layer.depth**0.5) * smooth(below, 0, layer.rise * canvas.reach)
     shaded = mix(paint, light.haze, misty)
     if layer.facet:
         shaded = shaded * (1 + np.float32(layer.facet) * _turned(canvas, line, slope, below, side))
-    canvas.lay(covered, shaded.astype(np.float32), top)
+    canvas.lay(covered, shaded, top)
 
 
 def lit(light: Light, style: Style) -> Paint:
@@ -137,8 +127,11 @@ def lit(light: Light, style: Style) -> Paint:
 def _turned(canvas: Canvas, line: Field, slope: Field, below: Field, side: Side) -> Field:
     """From -1 (turned away from the light) to 1 for each pixel: flanks carry the slope of the ridge above them."""
     lean = -0.3 if side is Side.RIGHT else 0.3
-    source = np.clip(canvas.x + np.float32(lean) * below, 0, line.size - 1).astype(np.int32)
+    # Spurs wind on their way down.
+    winding = np.float32(0.016 * canvas.unit) * np.sin(below * np.float32(21 / canvas.reach))
+    source = np.clip(canvas.x + np.float32(lean) * below + winding, 0, line.size - 1).astype(np.int32)
     towards = 1 if side is Side.RIGHT else -1
     turned = np.clip(towards * slope * np.float32(-1.6), -1, 1)
     fading = np.clip(1.15 - below / np.float32(0.5 * canvas.reach), 0, 1)
-    return (turned[source] * fading).astype(np.float32)
+    flanks: Field = turned[source] * fading
+    return flanks

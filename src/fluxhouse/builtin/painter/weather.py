@@ -14,7 +14,7 @@ def paint_fog(canvas: Canvas, light: Light, horizon: float, seed: int) -> None:
     bank = field(generator(seed, "fog"), canvas, 1.2, 4.5, 3, 0.5)
     away = (canvas.y - np.float32(horizon * 1.12)) / np.float32(0.27 * canvas.height)
     thick = np.exp(-(away**2)) * (0.35 + 1.05 * smooth(bank, 0.25, 0.75))
-    canvas.lay(np.clip(thick, 0, 0.93).astype(np.float32), mix(light.haze, light.horizon, 0.6))
+    canvas.lay(np.clip(thick, 0, 0.74), mix(light.haze, light.horizon, 0.6))
 
 
 def paint_rain(canvas: Canvas, light: Light, seed: int) -> None:
@@ -28,5 +28,5 @@ def paint_rain(canvas: Canvas, light: Light, seed: int) -> None:
     part = fall - np.floor(fall)
     across = np.abs(slant - cell - 0.5) * 2
     streak = smooth(part, 0.0, 0.5) * (part < 0.6) * np.clip(1.15 - across * 1.9, 0, 1)
-    strength = (0.5 * streak * bright[(cell * 7 + np.floor(fall).astype(np.int32)) % 256]).astype(np.float32)
+    strength = 0.5 * streak * bright[(cell * 7 + np.floor(fall).astype(np.int32)) % 256]
     canvas.lay(strength, mix(light.horizon, paint_of(236, 240, 250), 0.7))
