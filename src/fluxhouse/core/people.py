@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from argon2 import PasswordHasher
@@ -19,8 +20,6 @@ from fluxhouse.generation.errors import InvalidParameter
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
 _ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,180}")
 _hasher = PasswordHasher()  # RFC 9106's second choice: 64 MiB, three passes
-# Verified where nobody has the address, so that both answers take as long.
-_NOBODY = _hasher.hash("nobody has this password")
 
 people = Table(
     "people",
@@ -75,10 +74,16 @@ def digest_password(password: str) -> str:
     return _hasher.hash(password)
 
 
+@cache
+def _nobody() -> str:
+    """What is verified where nobody has the address, so that both answers take as long."""
+    return _hasher.hash("nobody has this password")
+
+
 def password_fits(digest: str | None, password: str) -> bool:
     """Whether the password is the one kept as `digest`; as slow where there is none. Call it outside a transaction."""
     try:
-        fits = _hasher.verify(digest or _NOBODY, password[: LONGEST_PASSWORD + 1])
+        fits = _hasher.verify(digest or _nobody(), password[: LONGEST_PASSWORD + 1])
     except (VerificationError, InvalidHashError):
         return False
     return fits and digest is not None
