@@ -1,0 +1,158 @@
+"""The models as Replicate names them: owner and name, a version's hash, and how an input is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.catalog.model import Model
+from fluxhouse.catalog.parameter import Parameter
+from fluxhouse.catalog.parsing import Parsed
+from fluxhouse.dialects.replicate import fields
+from fluxhouse.dialects.replicate.fields import HOSTED, Hosting
+from fluxhouse.generation.errors import InvalidParameter, NotFound, RequestRejected
+from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
+
+# Our own name for the vendor's owners: a client may say either.
+ALIAS = "fluxhouse"
+_LONGEST_NAME = 100  # characters
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An input that passed: the catalog's reading of it, and what is settled outside the catalog."""
+
+    parsed: Parsed
+    format: OutputFormat
+    quality: int
+    acceleration: Acceleration
+
+    def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
+        """The complete request, see `Parsed.request`."""
+        made = self.parsed.request(inputs, seed)
+        return replace(made, format=self.format, quality=self.quality, acceleration=self.acceleration)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """One model under the vendor's name."""
+
+    owner: str
+    name: str
+    model: Model
+    hosting: Hosting
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.owner}/{self.name}"
+
+    @property
+    def version(self) -> str:
+        """64 hexadecimal digits that are the same in every installation."""
+        return version_of(self.full_name)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return fields.parameters(self.model, self.hosting)
+
+    def read(self, sent: Mapping[str, object], catalog: Catalog, picture: Callable[[str], str]) -> Asked:
+        """Check an input; `picture` turns what names a picture here into what the intake knows.
+
+        Raises `InvalidParameter` or `UnsupportedParameter`, the field as `input.<name>`.
+        """
+        try:
+            return self._read(sent, catalog, picture)
+        except RequestRejected as error:
+            if error.field is None:
+                raise
+            message = error.message
+            for native, name in self._names().items():
+                message = message.replace(f"`{native}`", f"`{name}`")
+            raise type(error)(message, field=self._field(error.field)) from None
+
+    def _read(self, sent: Mapping[str, object], catalog: Catalog, picture: Callable[[str], str]) -> Asked:
+        known = self.parameters
+        _refuse_unknown(self.full_name, sent, known)
+        values = {parameter.name: parameter.check(sent.get(parameter.name)) for parameter in known}
+        for name in fields.PICTURES:
+            if values.get(name) is not None:
+                values[name] = picture(str(values[name]))
+        parsed = catalog.parse(self.model.id, self._native(values))
+        parsed = replace(parsed, input_values=tuple((self._field(name), value) for name, value in parsed.input_values))
+        fast = values.get("go_fast") is True and parsed.task is not Task.VARY
+        return Asked(
+            parsed,
+            OutputFormat(str(values["output_format"])),
+            int(str(values["output_quality"])),
+            Acceleration.HIGH if fast else Acceleration.NONE,
+        )
+
+    def _native(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The catalog's body for these values; the catalog checks it once more, with its rules across fields."""
+        model = self.model
+        body = {fields.native_name(name, model): value for name, value in values.items() if value is not None}
+        for name in fields.OUTSIDE:
+            body.pop(name, None)
+        if body.get("aspect_ratio") == fields.MATCH_INPUT or (values.get("image") and "mask" not in values):
+            body.pop("aspect_ratio", None)  # the picture decides
+        if body.get("megapixels") == fields.MATCH_MEGAPIXELS:
+            del body["megapixels"]
+        if not model.parameter("safety_tolerance"):
+            body.pop("safety_tolerance", None)
+        return body
+
+    def _names(self) -> dict[str, str]:
+        """For each name of the catalog's the vendor's."""
+        return {fields.native_name(parameter.name, self.model): parameter.name for parameter in self.parameters}
+
+    def _field(self, native: str) -> str:
+        return f"input.{self._names().get(native, native)}"
+
+
+class Shelf:
+    """Every model of a catalog that the vendor has, by name and by version."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        known = {model.id: model for model in catalog.models}
+        self.all: Sequence[Hosted] = [
+            Hosted(owner, name, known[name], hosting)
+            for (owner, _, name), hosting in ((full.partition("/"), hosting) for full, hosting in HOSTED.items())
+            if name in known
+        ]
+        self._by_name = {(owner, hosted.name): hosted for hosted in self.all for owner in (hosted.owner, ALIAS)}
+        self._by_version = {hosted.version: hosted for hosted in self.all}
+
+    def named(self, owner: str, name: str) -> Hosted:
+        """The model of that owner and name; raises `NotFound`."""
+        found = self._by_name.get((owner, name))
+        if found is None:
+            raise NotFound
+        return found
+
+    def referred(self, reference: str) -> Hosted | None:
+        """The model that `owner/name`, `owner/name:version` or a version alone refers to; None where it does not."""
+        name, _, version = reference.rpartition(":") if ":" in reference else (reference, "", "")
+        if "/" not in name:
+            return self._by_version.get(reference)
+        owner, _, model_name = name.partition("/")
+        found = self._by_name.get((owner, model_name))
+        return found if found is None or version in ("", found.version) else None
+
+
+def version_of(full_name: str) -> str:
+    """The hash that stands for the one version of a model here."""
+    return hashlib.sha256(f"fluxhouse version 1 of {full_name}".encode()).hexdigest()
+
+
+def _refuse_unknown(full_name: str, sent: Mapping[str, object], known: Sequence[Parameter]) -> None:
+    names = [parameter.name for parameter in known]
+    for name, value in sent.items():
+        if name not in names and value is not None:
+            shown = name[:_LONGEST_NAME].encode(errors="replace").decode()
+            raise InvalidParameter(
+                f"`{shown}` is not an input of {full_name}; it takes: {', '.join(names)}.", field=shown
+            )
