@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -141,3 +145,163 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
             return running
 
         yield installed
+
+
+class FakeHub:
+    """A model hub on this machine: repositories of real files over HTTP, in the protocol of Hugging Face's.
+
+    `served` are the Range headers of each file's downloads, `tokens_elsewhere` the keys that its store was sent. A file
+    in `cut_at` breaks off at that byte, and the rest is an error; one in `spoil` comes with its last byte changed.
+    """
+
+    def __init__(self) -> None:
+        self.served: dict[str, list[str | None]] = {}
+        self.tokens_elsewhere: set[str] = set()
+        self.cut_at: dict[str, int] = {}
+        self.spoil: set[str] = set()
+        self.elsewhere = False
+        self._files: dict[str, dict[str, bytes]] = {}
+        self._facts: dict[str, dict[str, object]] = {}
+        self._tokens: dict[str, str] = {}
+        self._web = ThreadingHTTPServer(("127.0.0.1", 0), type("Answering", (_HubAnswers,), {"hub": self}))
+        self.url = f"http://127.0.0.1:{self._web.server_port}"
+        threading.Thread(target=self._web.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def publish(self, repository: str, folder: Path, card: object, gated: object = False, token: str = "") -> None:
+        """Offer all files of a folder."""
+        files = (path for path in folder.rglob("*") if path.is_file())
+        self._files[repository] = {str(path.relative_to(folder)): path.read_bytes() for path in files}
+        self._facts[repository] = {"cardData": card, "gated": gated}
+        if token:
+            self._tokens[repository] = f"Bearer {token}"
+
+    def add(self, repository: str, name: str, content: bytes) -> None:
+        self._files[repository][name] = content
+
+    def publish_file(self, repository: str, name: str, like: str) -> None:
+        self.add(repository, name, self._files[repository][like])
+
+    def take_away(self, repository: str, name: str) -> None:
+        del self._files[repository][name]
+
+    def facts(self, repository: str) -> dict[str, object] | None:
+        """What the hub's API says of a repository; None where there is none."""
+        if repository not in self._files:
+            return None
+        siblings = []
+        for name, content in self._files[repository].items():
+            digest, large = digest_of(name, content)
+            lfs = {"lfs": {"size": len(content), "sha256": digest, "pointerSize": 1}} if large else {}
+            siblings.append({"rfilename": name, "size": len(content), "blobId": digest, **lfs})
+        return {"id": repository, "sha": self.commit(repository), "siblings": siblings, **self._facts[repository]}
+
+    def commit(self, repository: str) -> str:
+        parts = [f"{name}{digest_of(name, content)}" for name, content in self._files[repository].items()]
+        return hashlib.sha1("".join(parts).encode()).hexdigest()
+
+    def content(self, repository: str, name: str, key: str | None) -> bytes | int:
+        """A file, or the status of the refusal."""
+        if key != self._tokens.get(repository, key):
+            return 403
+        return self._files.get(repository, {}).get(name, 404)
+
+    def close(self) -> None:
+        self._web.shutdown()
+        self._web.server_close()
+
+
+def digest_of(name: str, content: bytes) -> tuple[str, bool]:
+    """How a hub names a file's content, and whether it keeps it as a large one."""
+    if name.endswith(".safetensors"):
+        return hashlib.sha256(content).hexdigest(), True
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest(), False
+
+
+class _HubAnswers(BaseHTTPRequestHandler):
+    hub: FakeHub
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if facts := re.fullmatch(r"/api/models/([^/]+/[^/?]+)(?:/revision/[^?]+)?(?:\?.*)?", self.path):
+            answer = self.hub.facts(facts[1])
+            if answer is None:
+                return self._answer(404, {"X-Error-Code": "RepoNotFound"})
+            return self._answer(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+        return self._file(with_content=True)
+
+    def do_HEAD(self) -> None:
+        self._file(with_content=False)
+
+    def _file(self, with_content: bool) -> None:
+        hub = self.hub
+        _, owner, name, _, commit, file = self.path.split("/", 5)
+        repository, away = f"{owner}/{name}", self.headers["Host"].startswith("localhost")
+        if away and "Authorization" in self.headers:
+            hub.tokens_elsewhere.add(self.headers["Authorization"])
+        # The store lets in whoever the hub has sent there.
+        content = hub.content(repository, file, None if away else self.headers["Authorization"])
+        if away and isinstance(content, int):
+            content = hub._files[repository][file]
+        if isinstance(content, int):
+            return self._answer(content, {"X-Error-Code": "GatedRepo" if content == 403 else "EntryNotFound"})
+        etag = digest_of(file, content)[0]
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{etag}"', "X-Linked-Etag": f'"{etag}"'}
+        if not with_content:
+            headers["X-Linked-Size"] = str(len(content))
+            if hub.elsewhere:
+                place = f"http://localhost:{self.server.server_port}{self.path}"
+                return self._answer(302, headers | {"Location": place})
+            return self._answer(200, headers, content)
+        return self._send_part(file, content, headers)
+
+    def _send_part(self, file: str, content: bytes, headers: dict[str, str]) -> None:
+        hub, wanted = self.hub, self.headers["Range"]
+        hub.served.setdefault(file, []).append(wanted)
+        begin = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if begin and begin >= hub.cut_at.get(file, begin + 1):
+            return self._answer(500, {})
+        if file in hub.spoil:
+            content = content[:-1] + bytes([content[-1] ^ 1])
+        span = {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if begin else {}
+        cut = hub.cut_at.get(file)
+        return self._answer(206 if begin else 200, headers | span, content[begin:], cut)
+
+    def _answer(self, status: int, headers: dict[str, str], content: bytes = b"", cut: int | None = None) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(content))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content[:cut])
+        if cut is not None:
+            self.close_connection = True
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def fake_hub() -> Iterator[FakeHub]:
+    hub = FakeHub()
+    yield hub
+    hub.close()
+
+
+@pytest.fixture
+def bare_checkpoint(tmp_path: Path) -> Callable[..., Path]:
+    """Makes diffusers folders that are complete but for the numbers: every tensor is empty."""
+
+    def make(name: str, guided: bool = True, channels: int = 64) -> Path:
+        folder = tmp_path / name
+        settings = {"guidance_embeds": guided, "in_channels": channels}
+        networks = {"transformer": settings, "vae": {"latent_channels": 16, "block_out_channels": [1, 1, 1, 1]}}
+        for part in ("transformer", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"):
+            (folder / part).mkdir(parents=True)
+            (folder / part / "config.json").write_text(json.dumps(networks.get(part, {})))
+            stem = "model" if part.startswith("text") else "diffusion_pytorch_model"
+            if part in networks or part.startswith("text"):
+                (folder / part / f"{stem}.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+        (folder / "model_index.json").write_text("{}")
+        return folder
+
+    return make
