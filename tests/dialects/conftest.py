@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -173,10 +174,11 @@ def live(install: Callable[..., Any]) -> Any:
     """An installation that vendors' SDKs reach at `url`, with keys from `new_key(credit)`.
 
     Pictures take no time, but `flux-schnell` takes a second and a half, `flux-krea-dev` fails, `flux-pro` has no
-    backend.
+    backend. It may call this machine.
     """
     quick = {model.id: TestCard() for model in Catalog.load().models if model.id != UNSERVED}
-    return install({**quick, SLOW: TestCard(steps=5, step_seconds=0.3), FAILING: Unable()})
+    backends = {**quick, SLOW: TestCard(steps=5, step_seconds=0.3), FAILING: Unable()}
+    return install(backends, egress_allow=(ip_network("127.0.0.0/8"),))
 
 
 NODE_SDKS = Path(__file__).parents[1] / "sdk_node"
