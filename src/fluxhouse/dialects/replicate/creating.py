@@ -28,7 +28,7 @@ from fluxhouse.generation.errors import InvalidParameter
 DIALECT = "replicate"
 # One that holds the whole minute loses clients that give up after just that, and then send their request again.
 LONGEST_WAIT = 58.0  # seconds
-_DURATION = re.compile(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?")
+_DURATION = re.compile(r"([0-9]{1,9})|(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9})s)?")
 _SHORTEST_PATIENCE = timedelta(seconds=5)
 _LONGEST_PATIENCE = timedelta(days=1)
 
@@ -145,8 +145,8 @@ def token_in(request: Request) -> str:
 def _duration(text: str) -> timedelta:
     """What `30`, `30s`, `5m` or `1h30m45s` says, at least five seconds; raises `InvalidParameter`."""
     match = _DURATION.fullmatch(text.strip())
-    hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
-    found = timedelta(seconds=min(hours * 3600 + minutes * 60 + seconds, 10**9))
+    bare, hours, minutes, seconds = (int(part or 0) for part in match.groups()) if match else (0, 0, 0, 0)
+    found = timedelta(hours=hours, minutes=minutes, seconds=bare + seconds)
     if not _SHORTEST_PATIENCE <= found <= _LONGEST_PATIENCE:
         message = "`Cancel-After` must be a duration such as 30, 30s, 5m or 1h30m45s, from 5 seconds to 24 hours."
         raise InvalidParameter(message, field="Cancel-After")

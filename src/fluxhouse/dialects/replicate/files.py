@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ PAGE = 100
 _FORM_BYTES = images.MAX_BYTES + 64 * 1024  # the picture and the form around it
 _MOST_METADATA = 16 * 1024  # bytes
 _FIELDS = ("content", "filename", "type", "metadata")
+_MOST_FIELDS = 50
+_ENTRY = re.compile(r"metadata\[([^\[\]]{1,100})\]")  # how Python's newer client sends one entry of the metadata
 DOWNLOAD_PARAMETERS = ("owner", "expiry", "signature")
 
 
@@ -177,7 +180,7 @@ async def _sent(request: Request) -> Sent:
     if kind != "multipart/form-data":
         raise WrongMediaType("send multipart/form-data with the part `content`")
     # JavaScript's client sends the metadata as a file of its own.
-    parser = MultiPartParser(request.headers, _capped(request), max_files=2, max_fields=len(_FIELDS))
+    parser = MultiPartParser(request.headers, _capped(request), max_files=2, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
@@ -191,7 +194,7 @@ async def _sent(request: Request) -> Sent:
 
 
 async def _read(form: FormData) -> Sent:
-    if unknown := [name for name in form if name not in _FIELDS]:
+    if unknown := [name for name in form if name not in _FIELDS and not _ENTRY.fullmatch(name)]:
         shown = unknown[0][:100]
         raise InvalidParameter(f"`{shown}` is not a part of an upload; it takes: {', '.join(_FIELDS)}.", field=shown)
     content = form.get("content")
@@ -201,7 +204,9 @@ async def _read(form: FormData) -> Sent:
     name = str(named) if isinstance(named, str) and named else content.filename or "upload"
     if len(name) > LONGEST_NAME:
         raise InvalidParameter(f"`filename` may have at most {LONGEST_NAME} characters.", field="filename")
-    return Sent(await content.read(), name, await _metadata(form.get("metadata")))
+    entries = {match[1]: value for key, value in form.items() if (match := _ENTRY.fullmatch(key))}
+    texts = {key: value for key, value in entries.items() if isinstance(value, str)}
+    return Sent(await content.read(), name, {**await _metadata(form.get("metadata")), **texts})
 
 
 async def _metadata(sent: UploadFile | str | None) -> Mapping[str, Any]:

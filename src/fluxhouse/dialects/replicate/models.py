@@ -39,7 +39,8 @@ class Models:
     async def search(self, request: Request) -> Response:
         """The models whose name, description or tags have every word of the body."""
         await self._door.authenticate(token_in(request), Scope.READ)
-        words = (await read_body(request, _MOST_QUERY)).decode(errors="replace").lower().split()
+        # JavaScript's client sends the text as JSON, in quotation marks.
+        words = (await read_body(request, _MOST_QUERY)).decode(errors="replace").strip('" \r\n').lower().split()
         found = [hosted for hosted in self._shelf.all if all(word in _text(hosted) for word in words)]
         return JSONResponse(_page([self._model(hosted) for hosted in found]))
 

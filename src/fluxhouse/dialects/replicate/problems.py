@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -79,7 +80,7 @@ def _problem(error: PlatformError) -> tuple[int, str]:
     if known is not None:
         return known
     status = status_of(error)
-    return status, "Bad request" if status < 500 else "Internal server error"
+    return status, HTTPStatus(status).phrase.capitalize()
 
 
 def _detail(error: PlatformError, status: int) -> str:
