@@ -1,7 +1,6 @@
 """The assembly builds what the settings say, takes one data folder for itself, and puts everything away again."""
 
 import asyncio
-import json
 import stat
 
 import pytest
@@ -43,13 +42,11 @@ def test_without_weights_the_builtin_model_stands_in_for_all(tmp_path):
 
 
 @pytest.fixture
-def weights(tmp_path):
+def weights(bare_checkpoint):
     """Folders that look like checkpoints from outside."""
 
     def make(name, guided, is_builtin=False):
-        folder = tmp_path / name
-        (folder / "transformer").mkdir(parents=True)
-        (folder / "transformer" / "config.json").write_text(json.dumps({"guidance_embeds": guided}))
+        folder = bare_checkpoint(name, guided)
         if is_builtin:
             (folder / builtin.FINISHED_MARKER).write_text("{}")
         return str(folder)
@@ -65,6 +62,21 @@ def test_real_weights_serve_only_what_they_are_named_for(tmp_path, weights):
     assert (serving["flux-dev"].steps, serving["flux-dev"].guidance) == (28, 3.5)
     assert (serving["flux-schnell"].steps, serving["flux-schnell"].guidance) == (4, None)
     assert serving["flux-dev"].backend == "fluxhouse-engine"
+
+
+def test_a_fill_checkpoint_has_its_own_guidance(tmp_path, bare_checkpoint):
+    """It repaints and makes pictures, and is refused for a model that edits by references."""
+    fill = str(bare_checkpoint("fill", channels=384))
+    serving = make_backends(Settings(data=tmp_path, models={"flux-fill-dev": fill}), CATALOG).serving
+    assert (serving["flux-fill-dev"].steps, serving["flux-fill-dev"].guidance) == (28, 30.0)
+    with pytest.raises(SettingsRefused, match="Fill checkpoint, which cannot serve flux-kontext-dev"):
+        make_backends(Settings(data=tmp_path, models={"flux-kontext-dev": fill}), CATALOG)
+
+
+def test_a_repository_that_is_not_here_is_refused(tmp_path):
+    """Nothing is fetched at the start: the error says by which command it comes."""
+    with pytest.raises(SettingsRefused, match=r"FLUXHOUSE_MODELS: .*fluxhouse models pull house/none"):
+        make_backends(Settings(data=tmp_path, models={"flux-dev": "house/none"}), CATALOG)
 
 
 def test_the_builtin_model_is_never_passed_off_as_something_else(tmp_path, weights):

@@ -35,6 +35,7 @@ def test_every_variable_is_read(monkeypatch):
         "FLUXHOUSE_SIGN_UP": "true",
         "FLUXHOUSE_DEVICE": "cuda:1",
         "FLUXHOUSE_THREADS": "3",
+        "FLUXHOUSE_MODEL_BYTES": "40GB",
         "FLUXHOUSE_HOST": "0.0.0.0",
         "FLUXHOUSE_PORT": "9000",
         "FLUXHOUSE_LOG_LEVEL": "warning",
@@ -106,6 +107,23 @@ def test_an_empty_variable_is_no_variable(monkeypatch):
     """What a compose file leaves empty keeps its default."""
     monkeypatch.setenv("FLUXHOUSE_PUBLIC_URL", "")
     assert read_settings().public_url is None
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("1000", 1000), ("1.5GB", 1_500_000_000), ("40 GB", 40 * 10**9), ("", None)]
+)
+def test_bytes_have_units(text, count, monkeypatch):
+    """A bare number counts bytes; nothing leaves it to the device."""
+    monkeypatch.setenv("FLUXHOUSE_MODEL_BYTES", text)
+    assert read_settings().model_bytes == count
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "40 gigabytes", "1e9", "GB"])
+def test_other_bytes_are_refused(text, monkeypatch):
+    """The error names the variable and what is allowed."""
+    monkeypatch.setenv("FLUXHOUSE_MODEL_BYTES", text)
+    with pytest.raises(SettingsRefused, match=r"FLUXHOUSE_MODEL_BYTES: .*40GB"):
+        read_settings()
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("15m", 900), ("24h", 86400), ("7d", 604800)])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from fluxhouse.storage.buckets import SCHEME, Bucket
@@ -20,6 +20,7 @@ PREFIX = "FLUXHOUSE_"
 _FOR_TESTS = PREFIX + "TEST_"
 _OF_CLIENTS = frozenset({PREFIX + "API_KEY", PREFIX + "API_URL"})  # a caller's, read by the SDK in the same shell
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_SIZES = {"": 1, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SHORTEST_SECRET = 16  # characters
 
 
@@ -27,12 +28,50 @@ class SettingsRefused(ValueError):
     """A variable is unknown or malformed; the message names it and what is allowed."""
 
 
+def _pairs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+    if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
+        raise ValueError("must be id=/folder, several separated by commas")
+    if len({name.strip() for name, _, _ in pairs}) < len(pairs):
+        raise ValueError("names a model twice")
+    return {name.strip(): folder.strip() for name, _, folder in pairs}
+
+
+def _duration(value: object) -> object:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
+    if match is None or int(match[1]) == 0:
+        raise ValueError("must be seconds, or a number with s, m, h or d, such as 24h")
+    return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
+
+
+def _size(value: object) -> object:
+    if value is None or isinstance(value, int):
+        return value
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?) ?([MGT]B)?", str(value).strip())
+    if match is None or float(match[1]) == 0:
+        raise ValueError("must be bytes, or a number with MB, GB or TB, such as 40GB")
+    return int(float(match[1]) * _SIZES[match[2] or ""])
+
+
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
+
+
 class Settings(BaseSettings):
     """One field per variable: `output_ttl` is `FLUXHOUSE_OUTPUT_TTL`, and `data_folder` is `FLUXHOUSE_DATA`.
 
-    `models` says which weights make which models: `flux-dev=/folder,flux-schnell=/other`; `*` stands for every model
-    without an entry of its own, and `testcard` in place of a folder for pictures that cost nothing. Empty, the built-in
-    model makes them all. `sign_up` lets strangers make accounts. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    `models` says which weights make which models: `flux-dev=/folder,flux-schnell=owner/name`, see engine/sources.py;
+    `*` stands for every model without an entry of its own, and `testcard` in place of a folder for pictures that cost
+    nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory. LoRAs
+    come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
+    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
+    too; None leaves their number to the machine.
     """
 
     model_config = SettingsConfigDict(
@@ -43,13 +82,19 @@ class Settings(BaseSettings):
     database_url: str | None = None
     storage_url: str | None = None
     public_url: str | None = None
-    models: Annotated[Mapping[str, str], NoDecode] = Field(default_factory=dict)
+    models: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_pairs)] = Field(default_factory=dict)
     secret: SecretStr | None = None
-    output_ttl: Annotated[timedelta, NoDecode] = timedelta(hours=24)
-    egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    output_ttl: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(hours=24)
+    egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     sign_up: bool = False
+    hf_url: str = "https://huggingface.co"
+    hf_token: SecretStr | None = None
+    civitai_url: str = "https://civitai.com"
+    civitai_token: SecretStr | None = None
+    lora_bytes: int = Field(20 * 1000**3, ge=1)
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
+    model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -89,7 +134,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("public_url")
+    @field_validator("public_url", "hf_url", "civitai_url")
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -99,41 +144,12 @@ class Settings(BaseSettings):
             raise ValueError("must be an address such as https://images.example.com")
         return url.rstrip("/")
 
-    @field_validator("models", mode="before")
-    @classmethod
-    def _pairs(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-        if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
-            raise ValueError("must be id=/folder, several separated by commas")
-        if len({name.strip() for name, _, _ in pairs}) < len(pairs):
-            raise ValueError("names a model twice")
-        return {name.strip(): folder.strip() for name, _, folder in pairs}
-
     @field_validator("secret")
     @classmethod
     def _long(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
         return secret
-
-    @field_validator("output_ttl", mode="before")
-    @classmethod
-    def _duration(cls, value: object) -> object:
-        if isinstance(value, timedelta):
-            return value
-        match = re.fullmatch(r"(\d{1,9})([smhd]?)", str(value).strip())
-        if match is None or int(match[1]) == 0:
-            raise ValueError("must be seconds, or a number with s, m, h or d, such as 24h")
-        return timedelta(seconds=int(match[1]) * _UNITS[match[2]])
-
-    @field_validator("egress_allow", mode="before")
-    @classmethod
-    def _networks(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
 
     @property
     def database_address(self) -> str:
@@ -169,6 +185,11 @@ class Settings(BaseSettings):
             return self.public_url
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def dtype(self) -> str:
+        """The type in which models compute on the device."""
+        return "float32" if self.device == "cpu" else "bfloat16"
 
     def shown(self) -> dict[str, str]:
         """Every variable by its name and value, secrets hidden."""

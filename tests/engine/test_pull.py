@@ -144,15 +144,15 @@ def test_a_single_file_is_added(hub, tmp_path: Path) -> None:
 def test_the_licence_is_read_from_the_card(hub, checkpoint: Path, card, gated, said: str, restricted: bool) -> None:
     """What is gated, or not known to be open, has to be accepted."""
     hub.publish("house/other", checkpoint, card, gated)
-    terms = Hub(hub.url).look("house/other").terms
-    assert (str(terms), terms.restricted) == (said, restricted)
+    licence = Hub(hub.url).look("house/other").licence
+    assert (str(licence), licence.restricted) == (said, restricted)
 
 
 def test_a_gated_checkpoint_needs_a_token(hub, checkpoint: Path, tmp_path: Path) -> None:
     """Without access the error says how to get it; with a token it is sent, but to no other host than the hub."""
     hub.publish("house/gated", checkpoint, {"license": "apache-2.0"}, "auto", token="hf_secret")
     wanted = Hub(hub.url).look("house/gated")
-    with pytest.raises(WeightsUnavailable, match="accept its licence on its page, and set HF_TOKEN"):
+    with pytest.raises(WeightsUnavailable, match="accept its licence on its page, and set FLUXHOUSE_HF_TOKEN"):
         Hub(hub.url, "hf_wrong").pull(wanted, tmp_path)
     hub.elsewhere = True
     Hub(hub.url, "hf_secret").pull(wanted, tmp_path)

@@ -7,9 +7,9 @@ import pytest
 
 from fluxhouse.engine.pulled import (
     MARKER,
+    LicenceTerms,
     Pulled,
     RemoteFile,
-    Terms,
     folder_of,
     list_pulled,
     list_unfinished,
@@ -22,7 +22,9 @@ PULLED = Pulled(
     "house/small",
     "main",
     "c0ffee",
-    Terms("flux-1-dev", "https://example.com/LICENSE", gated=True, commercial_use=False, accepted_at="2026-01-02"),
+    LicenceTerms(
+        "flux-1-dev", "https://example.com/LICENSE", gated=True, commercial_use=False, accepted_at="2026-01-02"
+    ),
     (RemoteFile("model_index.json", 2, "d1"), RemoteFile("vae/config.json", 40, "d2")),
 )
 
@@ -58,12 +60,12 @@ def test_a_broken_marker_is_none(models: Path, content: str) -> None:
 def test_what_is_removed_is_gone(models: Path) -> None:
     """Whole or half-come, its bytes are freed and counted; a second time there is nothing."""
     freed = [remove(models, name) for name in ("house/small", "house/large", "house/small")]
-    assert freed == [42, 100, 0]
+    assert freed == [42, 100, None]
     assert list(models.iterdir()) == []
 
 
 def test_terms_say_what_limits_them() -> None:
     """Gated and non-commercial stand behind the name, and either has to be accepted."""
-    assert str(PULLED.terms) == "flux-1-dev, gated, non-commercial"
-    assert PULLED.terms.restricted
-    assert not Terms("mit", "", gated=False, commercial_use=True).restricted
+    assert str(PULLED.licence) == "flux-1-dev, gated, non-commercial"
+    assert PULLED.licence.restricted
+    assert not LicenceTerms("mit", "", gated=False, commercial_use=True).restricted

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fluxhouse.engine.pulled import MARKER, Pulled, Terms
+from fluxhouse.engine.pulled import MARKER, LicenceTerms, Pulled
 from fluxhouse.engine.sources import Place, locate, repositories
 from fluxhouse.generation.errors import WeightsUnavailable
 
@@ -16,7 +16,7 @@ def models(tmp_path: Path) -> Path:
     folder = tmp_path / "models" / "house--small"
     folder.mkdir(parents=True)
     (folder / "flux.safetensors").write_bytes(b"")
-    pulled = Pulled("house/small", "main", "c0ffee", Terms("mit", "", False, True), ())
+    pulled = Pulled("house/small", "main", "c0ffee", LicenceTerms("mit", "", False, True), ())
     (folder / MARKER).write_text(json.dumps(pulled.to_json()))
     return folder.parent
 

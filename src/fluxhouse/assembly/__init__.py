@@ -2,10 +2,12 @@
 
 from fluxhouse.assembly.backends import (
     ENGINE_PACKAGES,
+    TESTCARD,
     EngineMissing,
     builtin_folder,
     make_backends,
     make_builtin,
+    models_folder,
     require_engine_packages,
 )
 from fluxhouse.assembly.parts import assemble
@@ -14,6 +16,7 @@ from fluxhouse.assembly.private import make_data_folder, pepper, read_secret, wr
 
 __all__ = [
     "ENGINE_PACKAGES",
+    "TESTCARD",
     "EngineMissing",
     "Platform",
     "assemble",
@@ -21,6 +24,7 @@ __all__ = [
     "make_backends",
     "make_builtin",
     "make_data_folder",
+    "models_folder",
     "pepper",
     "read_secret",
     "require_engine_packages",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +14,15 @@ import structlog
 
 from fluxhouse import builtin
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.catalog.model import Model
+from fluxhouse.engine.checkpoints import examine
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
+from fluxhouse.engine.sources import Place, locate
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import Backend, Serving
 from fluxhouse.generation.errors import WeightsUnavailable
+from fluxhouse.generation.request import Task
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.worker.routing import ANY
 
@@ -28,6 +31,13 @@ log = structlog.get_logger()
 TESTCARD = "testcard"
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "tokenizers")
 _REAL = "fluxhouse-engine"
+_DEFAULTS = {
+    (True, False): (28, 3.5, 512),
+    (False, False): (4, None, 256),
+    (True, True): (28, 30.0, 512),
+    (False, True): (28, None, 512),
+}
+"""Steps, guidance and text tokens by what a checkpoint is: whether it takes guidance, and whether it is a Fill one."""
 
 
 class EngineMissing(RuntimeError):
@@ -51,7 +61,11 @@ def make_backends(settings: Settings, catalog: Catalog) -> Made:
     sources = settings.models or {ANY: str(builtin_folder(settings))}
     chosen = {model: source for model in ids if (source := sources.get(model) or sources.get(ANY))}
     cards = _cards(set(chosen.values()))
-    weights = {model: _weights(Path(folder), settings) for model, folder in chosen.items() if folder not in cards}
+    weights = {
+        model: _weights(source, settings, catalog.model(model))
+        for model, source in chosen.items()
+        if source not in cards
+    }
     painted = handed_in({model: cards[source] for model, source in chosen.items() if source in cards}, catalog)
     engines = [engine for name in (builtin.NAME, _REAL) if (engine := _engine(name, weights, settings)) is not None]
     serving = {model: facts for engine in engines for model, facts in engine.serving.items()}
@@ -69,7 +83,12 @@ def _cards(sources: Iterable[str]) -> Mapping[str, TestCard]:
 
 def builtin_folder(settings: Settings) -> Path:
     """Where this data folder keeps the built-in checkpoint of this version."""
-    return settings.data_folder / "models" / f"{builtin.NAME}-{builtin.VERSION}"
+    return models_folder(settings) / f"{builtin.NAME}-{builtin.VERSION}"
+
+
+def models_folder(settings: Settings) -> Path:
+    """Where this data folder keeps checkpoints: the built-in one, and what was pulled from a hub."""
+    return settings.data_folder / "models"
 
 
 async def make_builtin(settings: Settings) -> None:
@@ -108,33 +127,44 @@ def require_engine_packages() -> None:
 
 def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) -> Engine | None:
     """The engine of that name with the weights it may show under it; None where there are none."""
-    models = {model: one for model, one in weights.items() if _shown_name(one.folder, settings) == name}
+    models = {model: one for model, one in weights.items() if _shown_name(Place(*one.places), settings) == name}
     if not models:
         return None
-    dtype = "float32" if settings.device == "cpu" else "bfloat16"
     threads = settings.threads or min(os.cpu_count() or 1, 16)
     readable = tuple({folder for folder in (settings.files_folder, settings.storage_folder) if folder is not None})
-    return Engine(EngineOptions(models, name, settings.device, dtype, threads, readable=readable))
-
-
-def _shown_name(folder: Path, settings: Settings) -> str:
-    """The built-in model is never passed off as something else, wherever it was copied to."""
-    stands_in = folder == builtin_folder(settings) or (folder / builtin.FINISHED_MARKER).exists()
-    return builtin.NAME if stands_in else _REAL
-
-
-def _weights(folder: Path, settings: Settings) -> ModelWeights:
-    """What holds for the checkpoint in a diffusers folder; raises `SettingsRefused` where it is none."""
-    folder = folder.expanduser().absolute()
-    if _shown_name(folder, settings) == builtin.NAME:
-        return ModelWeights(
-            folder, builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS, fit_references=True
+    return Engine(
+        EngineOptions(
+            models,
+            name,
+            settings.device,
+            settings.dtype,
+            threads,
+            readable=readable,
+            model_bytes=settings.model_bytes,
         )
+    )
+
+
+def _shown_name(place: Place, settings: Settings) -> str:
+    """The built-in model is never passed off as something else, wherever it was copied to."""
+    stands_in = place.folder == builtin_folder(settings) or (place.folder / builtin.FINISHED_MARKER).exists()
+    return builtin.NAME if stands_in and place.transformer_file is None else _REAL
+
+
+def _weights(source: str, settings: Settings, model: Model) -> ModelWeights:
+    """What holds for the checkpoint of a setting; raises `SettingsRefused` where it is not here or not fit."""
     try:
-        guided = json.loads((folder / "transformer" / "config.json").read_text())["guidance_embeds"]
-    except (OSError, ValueError, KeyError):
-        raise SettingsRefused(f"FLUXHOUSE_MODELS: {folder} is no diffusers folder of a FLUX.1 model") from None
-    return ModelWeights(folder, 28, 3.5, 512) if guided else ModelWeights(folder, 4, None, 256)
+        place = locate(source, models_folder(settings))
+        if _shown_name(place, settings) == builtin.NAME:
+            defaults = (builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS)
+            return ModelWeights(place.folder, *defaults, fit_references=True)
+        checkpoint = examine(place.folder, place.transformer_file)
+    except WeightsUnavailable as error:
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: {error.message}") from None
+    if checkpoint.fills and model.input_task is Task.EDIT:
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: {source} is a Fill checkpoint, which cannot serve {model.id}")
+    steps, guidance, text_tokens = _DEFAULTS[(checkpoint.guided, checkpoint.fills)]
+    return ModelWeights(place.folder, steps, guidance, text_tokens, transformer_file=place.transformer_file)
 
 
 def handed_in(backends: Mapping[str, Backend], catalog: Catalog) -> Made:

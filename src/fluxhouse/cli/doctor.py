@@ -9,7 +9,6 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +17,9 @@ import typer
 
 from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_builtin
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.logs import log_by
+from fluxhouse.cli.models_doctor import weights
 from fluxhouse.cli.opening import DataFolder
 from fluxhouse.database.database import Database
 from fluxhouse.database.lock import FolderLock
@@ -29,16 +30,6 @@ from fluxhouse.settings import Settings, SettingsRefused, read_settings
 _LEAST_FREE_BYTES = 2 * 10**9
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at; `remedy` says what to do, and `fatal` that nothing works before it is done."""
-
-    subject: str
-    found: str
-    remedy: str = ""
-    fatal: bool = False
-
-
 def doctor(
     deep: Annotated[bool, typer.Option("--deep", help="Start the engine and make a test image, too.")] = False,
     folder: DataFolder = None,
@@ -46,14 +37,7 @@ def doctor(
     """Say what works here and what to do about the rest; exit code 1 where something must be done first."""
     settings = read_settings(data=folder)
     log_by(settings.model_copy(update={"log_level": "error"}))
-    findings = list(_examine(settings, deep))
-    for finding in findings:
-        mark = "ok  " if not finding.remedy else "FAIL" if finding.fatal else "note"
-        typer.echo(f"{mark}  {finding.subject:13}{finding.found}")
-        if finding.remedy:
-            typer.echo(f"{'':19}-> {finding.remedy}")
-    if any(finding.fatal for finding in findings):
-        raise typer.Exit(1)
+    show_findings(list(_examine(settings, deep)))
 
 
 def _examine(settings: Settings, deep: bool) -> Iterator[Finding]:
@@ -65,9 +49,10 @@ def _examine(settings: Settings, deep: bool) -> Iterator[Finding]:
     yield _secret(settings)
     yield _database(settings)
     yield _lock(settings)
-    weights = _models(settings)
-    yield weights
-    if deep and not weights.fatal:
+    models = _models(settings)
+    yield models
+    yield from weights(settings)
+    if deep and not models.fatal:
         yield asyncio.run(_test_image(settings))
 
 

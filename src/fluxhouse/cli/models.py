@@ -1,4 +1,4 @@
-"""`fluxhouse models`: what the catalog has, and what is served here."""
+"""`fluxhouse models`: what the catalog has, what is served here, and from which weights."""
 
 from __future__ import annotations
 
@@ -6,27 +6,43 @@ from typing import Annotated
 
 import typer
 
-from fluxhouse.assembly import make_backends
+from fluxhouse.assembly import make_backends, models_folder
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.models_doctor import doctor
+from fluxhouse.cli.models_pull import pull, remove_pulled, users_of
 from fluxhouse.cli.opening import DataFolder
 from fluxhouse.cli.tables import show, table
+from fluxhouse.engine.memory import gigabytes
+from fluxhouse.engine.pulled import list_pulled
 from fluxhouse.generation.credits import to_number
 from fluxhouse.settings import read_settings
 
-commands = typer.Typer(help="Models: what the catalog has, and what is served here.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Models: what the catalog has, what is served here, and their weights.", no_args_is_help=True
+)
+commands.command("pull")(pull)
+commands.command("rm")(remove_pulled)
+commands.command("doctor")(doctor)
 
 
 @commands.command("list")
 def list_models(folder: DataFolder = None) -> None:
-    """List every model with its price and who makes it here."""
-    catalog = Catalog.load()
-    serving = make_backends(read_settings(data=folder), catalog).serving
+    """List every model with its price and who makes it here, and the checkpoints that were pulled."""
+    settings, catalog = read_settings(data=folder), Catalog.load()
+    serving = make_backends(settings, catalog).serving
     lines = table("model", "credits", "served by", "name")
     for model in catalog.models:
         facts = model.served_by(serving)
         served_by = "not served here" if facts is None else facts.backend
         lines.add_row(model.id, str(to_number(model.price_micro)), served_by, model.name)
     show(lines)
+    if whole := list_pulled(models_folder(settings)):
+        typer.echo()
+        checkpoints = table("checkpoint", "size", "for", "licence")
+        for pulled in whole:
+            users = ", ".join(users_of(pulled.repository, settings)) or "no model"
+            checkpoints.add_row(pulled.repository, gigabytes(pulled.size_bytes), users, str(pulled.licence))
+        show(checkpoints)
 
 
 @commands.command("show")

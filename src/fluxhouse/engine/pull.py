@@ -25,9 +25,9 @@ from fluxhouse.engine.headers import Damaged, read_header
 from fluxhouse.engine.memory import gigabytes
 from fluxhouse.engine.pulled import (
     MARKER,
+    LicenceTerms,
     Pulled,
     RemoteFile,
-    Terms,
     folder_of,
     list_pulled,
     unfinished_folder,
@@ -63,8 +63,8 @@ class Hub:
         names = _single(repository, offered, file) if file is not None else _whole(repository, offered)
         if beside is not None:
             names = sorted({*names, *(one.name for one in beside.files if one.name in offered)})
-        terms = _terms(facts, f"{self._endpoint or 'https://huggingface.co'}/{repository}")
-        return Pulled(repository, revision or "main", str(facts.sha), terms, tuple(offered[name] for name in names))
+        licence = _licence_of(facts, f"{self._endpoint or 'https://huggingface.co'}/{repository}")
+        return Pulled(repository, revision or "main", str(facts.sha), licence, tuple(offered[name] for name in names))
 
     def pull(self, wanted: Pulled, models: Path, report: Callable[[str], None] = lambda _: None) -> Path:
         """Bring the files here, each told to `report`, and return their folder, in which all of them are whole.
@@ -141,7 +141,7 @@ def _single(repository: str, offered: dict[str, RemoteFile], file: str) -> list[
     return [file, *(name for name in sorted(offered) if re.fullmatch(r"LICENSE[\w.-]*", name))]
 
 
-def _terms(facts: Any, page: str) -> Terms:
+def _licence_of(facts: Any, page: str) -> LicenceTerms:
     """The licence as the repository's card has it; what is not known to be open counts as non-commercial."""
     card = facts.card_data or {}
     short = str(card.get("license") or "no licence named")
@@ -149,7 +149,7 @@ def _terms(facts: Any, page: str) -> Terms:
     url = str(card.get("license_link") or page)
     if not url.startswith("http"):
         url = f"{page}/blob/main/{url}"
-    return Terms(name, url, gated=bool(facts.gated), commercial_use=short in _OPEN_LICENCES)
+    return LicenceTerms(name, url, gated=bool(facts.gated), commercial_use=short in _OPEN_LICENCES)
 
 
 def _link_known(wanted: Pulled, models: Path, unfinished: Path) -> None:
@@ -234,7 +234,7 @@ def _hub_errors(repository: str) -> Iterator[None]:
         yield
     except GatedRepoError as error:
         raise WeightsUnavailable(
-            f"{repository} is gated: accept its licence on its page, and set HF_TOKEN to a token of that account."
+            f"{repository} is gated: accept its licence on its page, and set FLUXHOUSE_HF_TOKEN to a token of who did."
         ) from error
     except RepositoryNotFoundError as error:
         raise WeightsUnavailable(f"The hub has no {repository}, or shows it only to a token with access.") from error

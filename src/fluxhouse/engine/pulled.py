@@ -18,7 +18,7 @@ REPOSITORY = re.compile(r"(?!-)[A-Za-z0-9_-][\w.-]{0,95}/(?!-)[A-Za-z0-9_-][\w.-
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class LicenceTerms:
     """The licence of a checkpoint: `gated` where the hub asks for consent, `accepted_at` when it was given here."""
 
     name: str
@@ -55,7 +55,7 @@ class Pulled:
     repository: str
     branch: str
     revision: str
-    terms: Terms
+    licence: LicenceTerms
     files: tuple[RemoteFile, ...]
 
     @property
@@ -69,7 +69,7 @@ class Pulled:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Pulled:
         files = tuple(RemoteFile(**file) for file in fields["files"])
-        return cls(fields["repository"], fields["branch"], fields["revision"], Terms(**fields["terms"]), files)
+        return cls(fields["repository"], fields["branch"], fields["revision"], LicenceTerms(**fields["licence"]), files)
 
 
 def folder_of(models: Path, repository: str) -> Path:
@@ -108,9 +108,11 @@ def list_unfinished(models: Path) -> list[tuple[str, int]]:
     ]
 
 
-def remove(models: Path, repository: str) -> int:
-    """Delete what is here of the repository, whole or not, and say how many bytes that were; 0 for nothing."""
+def remove(models: Path, repository: str) -> int | None:
+    """Delete what is here of the repository, whole or not, and say how many bytes that were; None for nothing."""
     folder, unfinished = folder_of(models, repository), unfinished_folder(models, repository)
+    if not folder.exists() and not unfinished.exists():
+        return None
     whole = read_marker(folder)
     freed = whole.size_bytes if whole is not None else 0
     freed += dict(list_unfinished(models)).get(repository, 0)
