@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 from fluxhouse.console.console import Console, is_page
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.visitors import SignInNeeded
-from fluxhouse.dialects import listing, native, openai, outputs, pixazo, replicate
+from fluxhouse.dialects import bfl, listing, native, openai, outputs, pixazo, replicate
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.wire import WrongMethod
 from fluxhouse.generation.errors import NotFound, PlatformError, RequestRejected
@@ -46,6 +46,7 @@ _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
     **dict.fromkeys(pixazo.PREFIXES, pixazo.failure),
     **dict.fromkeys(openai.PREFIXES, openai.failure),
     **dict.fromkeys(replicate.PREFIXES, replicate.failure),
+    **dict.fromkeys(bfl.PREFIXES, bfl.failure),
     listing.PATH: listing.together([openai.failure, replicate.failure]),
 }
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -69,6 +70,7 @@ def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegi
             *pixazo.routes(door),
             *openai.routes(door),
             *replicate.routes(door),
+            *bfl.routes(door),
             *listing.routes(door, [partial(openai.listed, door), replicate.listed(door)]),
             *outputs.routes(door),
             *console.routes(),

@@ -14,7 +14,7 @@ from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.relay import Relay
 from fluxhouse.database.database import Database
-from fluxhouse.dialects import native, pixazo, replicate
+from fluxhouse.dialects import bfl, native, pixazo, replicate
 from fluxhouse.dialects.dialect import Door, DoorOptions
 from fluxhouse.generation.backend import Backend
 from fluxhouse.generation.clock import SystemClock
@@ -85,4 +85,5 @@ def tellings(door: Door) -> Mapping[str, Telling]:
         native.DIALECT: Telling(enveloped(partial(native.job_body, door))),
         pixazo.DIALECT: Telling(enveloped(partial(pixazo.job_body, door))),
         replicate.DIALECT: Telling(partial(replicate.prediction, door)),
+        bfl.DIALECT: Telling(partial(bfl.told, door), beside=bfl.signature),
     }

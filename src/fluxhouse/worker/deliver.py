@@ -44,11 +44,12 @@ _TYPES = {
 @dataclass(frozen=True, slots=True)
 class Telling:
     """How one dialect tells of its jobs: `render` words the message, `sign` vouches for it, by default as Standard
-    Webhooks do.
+    Webhooks do, and `beside` gives further headers, by job and body.
     """
 
     render: Renderer
     sign: Signer = signed_headers
+    beside: Callable[[Job, bytes], Mapping[str, str]] = lambda _job, _body: {}
 
 
 def enveloped(job_body: Renderer) -> Renderer:
@@ -184,7 +185,7 @@ class Deliverer:
         telling = self._tellings[job.dialect]
         body = json.dumps(telling.render(job), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
         signature = telling.sign(webhook.message_id, now, body, [entry.secret for entry in secrets])
-        headers = {**signature, "content-type": "application/json"}
+        headers = {**signature, **telling.beside(job, body), "content-type": "application/json"}
         started = perf_counter()
         status, error = None, None
         try:
