@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.model import Model
@@ -16,6 +16,8 @@ from fluxhouse.dialects.replicate.fields import HOSTED, Hosting
 from fluxhouse.generation.errors import InvalidParameter, NotFound, RequestRejected
 from fluxhouse.generation.image import InputImage
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
+
+T = TypeVar("T")
 
 # Our own name for the vendor's owners: a client may say either.
 ALIAS = "fluxhouse"
@@ -64,32 +66,26 @@ class Hosted:
 
         Raises `InvalidParameter` or `UnsupportedParameter`, the field as `input.<name>`.
         """
-        try:
-            return self._read(sent, catalog, picture)
-        except RequestRejected as error:
-            if error.field is None:
-                raise
-            message = error.message
-            for native, name in self._names().items():
-                message = message.replace(f"`{native}`", f"`{name}`")
-            raise type(error)(message, field=self._field(error.field)) from None
-
-    def _read(self, sent: Mapping[str, object], catalog: Catalog, picture: Callable[[str], str]) -> Asked:
-        known = self.parameters
-        _refuse_unknown(self.full_name, sent, known)
-        values = {parameter.name: parameter.check(sent.get(parameter.name)) for parameter in known}
+        values = _placed(lambda: self._checked(sent), {})
         for name in fields.PICTURES:
             if values.get(name) is not None:
-                values[name] = picture(str(values[name]))
-        parsed = catalog.parse(self.model.id, self._native(values))
-        parsed = replace(parsed, input_values=tuple((self._field(name), value) for name, value in parsed.input_values))
+                values[name] = picture(values[name])
+        vendors = {fields.native_name(parameter.name, self.model): parameter.name for parameter in self.parameters}
+        parsed = _placed(lambda: catalog.parse(self.model.id, self._native(values)), vendors)
+        inputs = tuple((f"input.{vendors[name]}", value) for name, value in parsed.input_values)
         fast = values.get("go_fast") is True and parsed.task is not Task.VARY
         return Asked(
-            parsed,
-            OutputFormat(str(values["output_format"])),
-            int(str(values["output_quality"])),
+            replace(parsed, input_values=inputs),
+            OutputFormat(values["output_format"]),
+            values["output_quality"],
             Acceleration.HIGH if fast else Acceleration.NONE,
         )
+
+    def _checked(self, sent: Mapping[str, object]) -> dict[str, Any]:
+        """Every field with its value or default, each for itself."""
+        known = self.parameters
+        _refuse_unknown(self.full_name, sent, known)
+        return {parameter.name: parameter.check(sent.get(parameter.name)) for parameter in known}
 
     def _native(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The catalog's body for these values; the catalog checks it once more, with its rules across fields."""
@@ -104,13 +100,6 @@ class Hosted:
         if not model.parameter("safety_tolerance"):
             body.pop("safety_tolerance", None)
         return body
-
-    def _names(self) -> dict[str, str]:
-        """For each name of the catalog's the vendor's."""
-        return {fields.native_name(parameter.name, self.model): parameter.name for parameter in self.parameters}
-
-    def _field(self, native: str) -> str:
-        return f"input.{self._names().get(native, native)}"
 
 
 class Shelf:
@@ -146,6 +135,19 @@ class Shelf:
 def version_of(full_name: str) -> str:
     """The hash that stands for the one version of a model here."""
     return hashlib.sha256(f"fluxhouse version 1 of {full_name}".encode()).hexdigest()
+
+
+def _placed(check: Callable[[], T], vendors: Mapping[str, str]) -> T:
+    """What `check` gives; what it refuses is named by its place in the body, with the vendor's word for it."""
+    try:
+        return check()
+    except RequestRejected as error:
+        if error.field is None:
+            raise
+        message = error.message
+        for native, name in vendors.items():
+            message = message.replace(f"`{native}`", f"`{name}`")
+        raise type(error)(message, field=f"input.{vendors.get(error.field, error.field)}") from None
 
 
 def _refuse_unknown(full_name: str, sent: Mapping[str, object], known: Sequence[Parameter]) -> None:
