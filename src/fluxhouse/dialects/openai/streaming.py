@@ -44,14 +44,14 @@ class Stream(Response):
         await self._door.while_connected(receive, self._job, self._tell(send), kept=self._kept)
 
     async def _tell(self, send: Send) -> Job:
-        async with aclosing(Telling(self._door, self._job).events()) as events:
+        async with aclosing(Following(self._door, self._job).events()) as events:
             async for text in events:
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return self._job
 
 
-class Telling:
+class Following:
     """What there is to tell of one job, with as many partial images as its request asks for at most."""
 
     def __init__(self, door: Door, job: Job) -> None:
