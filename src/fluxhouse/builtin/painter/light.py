@@ -115,7 +115,7 @@ _POSTER: dict[Time, tuple[Paint, Paint, Paint]] = {
     Time.GOLDEN_HOUR: (paint_of(248, 196, 70), paint_of(255, 246, 214), paint_of(150, 90, 40)),
     Time.SUNSET: (paint_of(232, 84, 48), paint_of(255, 206, 92), paint_of(92, 26, 60)),
     Time.DUSK: (paint_of(84, 92, 176), paint_of(240, 232, 240), paint_of(34, 36, 92)),
-    Time.NIGHT: (paint_of(18, 28, 64), paint_of(244, 236, 200), paint_of(6, 10, 26)),
+    Time.NIGHT: (paint_of(36, 54, 116), paint_of(244, 236, 200), paint_of(8, 14, 40)),
 }
 """A poster's three inks: sky, body and the nearest ground."""
 

@@ -119,7 +119,7 @@ def fits(shape: Shape, others: Sequence[Shape]) -> bool:
     for other in others:
         columns, rows = _COLUMN[shape.place] - _COLUMN[other.place], _ROW[shape.place] - _ROW[other.place]
         large = (shape.size is Size.LARGE) + (other.size is Size.LARGE)
-        if columns**2 + rows**2 < (1, 2, 4)[large]:
+        if columns**2 + rows**2 < (1, 3, 4)[large]:
             return False
     return True
 
@@ -128,12 +128,14 @@ def _figures(rng: np.random.Generator, count: int) -> Figures:
     background = one_of(rng, tuple(Colour))
     if count > 1 and rng.random() < 0.25:
         return _alike(rng, background, count)
-    shapes: list[Shape] = []
-    while len(shapes) < count:
-        shape = sample_shape(rng, background)
-        if fits(shape, shapes):
-            shapes.append(shape)
-    return Figures(background, tuple(shapes))
+    while True:
+        shapes: list[Shape] = []
+        for shape in (sample_shape(rng, background) for _ in range(8 * count)):
+            if len(shapes) < count and fits(shape, shapes):
+                shapes.append(shape)
+        # Two large shapes may leave no place for a third: draw again from the start.
+        if len(shapes) == count:
+            return Figures(background, tuple(shapes))
 
 
 def sample_shape(rng: np.random.Generator, background: Colour) -> Shape:

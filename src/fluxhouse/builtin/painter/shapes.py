@@ -37,7 +37,7 @@ def paint_figures(canvas: Canvas, figures: Figures, seed: int) -> None:
     canvas.planes[:] = paint_of(*SRGB[figures.background])
     for shape in figures.shapes:
         rng = generator(seed, shape.place)
-        shift = rng.uniform(-0.012, 0.012, 2)
+        shift = rng.uniform(-0.006, 0.006, 2)
         radius = RADIUS[shape.size] * canvas.unit * rng.uniform(0.93, 1.05)
         _paint(canvas, shape, shift, float(radius))
 
@@ -73,7 +73,7 @@ def _distance(form: Form, x: Field, y: Field, radius: float) -> Field:
             lifted = y - 0.18 * radius
             return np.maximum(lifted, np.abs(x) * 0.8660254 - lifted * 0.5) - 0.62 * radius
         case Form.STAR:
-            return _star(x, y, 1.15 * radius)
+            return _star(x, y, 1.1 * radius)
 
 
 def _star(x: Field, y: Field, radius: float) -> Field:

@@ -110,7 +110,8 @@ def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: 
     covered = np.clip(below / np.sqrt(1 + slope**2) + np.float32(0.5), 0, 1)
     paint = mix(layer.paint * mix(lit(light, style), 1.0, layer.gleam), light.haze, layer.depth)
     if style is Style.POSTER:
-        canvas.lay(covered, mix(light.falling, light.haze, min(layer.depth * 1.3, 1.0)), top)
+        ink = mix(light.falling, layer.paint, 0.3 + 1.3 * layer.gleam)
+        canvas.lay(covered, mix(ink, light.haze, min(layer.depth * 1.3, 1.0)), top)
         return
     misty = np.float32(0.5 * layer.depth**0.5) * smooth(below, 0, layer.rise * canvas.reach)
     shaded = mix(paint, light.haze, misty)
