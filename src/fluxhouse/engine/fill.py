@@ -41,13 +41,21 @@ def condition(
     p is `weights.pixels_per_latent`. The generator is the one that has drawn the first latents: the VAE draws on.
     """
     shown = VaeImageProcessor(vae_scale_factor=weights.grid).preprocess(picture, height=height, width=width)
-    return _tokens(weights, shown, _binary(weights, mask, width, height), generator)
+    covers = _binary(weights, mask, width, height)
+    kept = (shown * (1 - covers)).to(weights.device, weights.dtype)
+    spread = weights.vae.encode(kept).latent_dist
+    latents = (spread.sample(generator) - weights.vae.config.shift_factor) * weights.vae.config.scaling_factor
+    rows, columns = latents.shape[2:]
+    scale = weights.pixels_per_latent
+    by_pixel = covers[:, 0].view(1, rows, scale, columns, scale).permute(0, 2, 4, 1, 3)
+    packed = sampling.pack(by_pixel.reshape(1, scale * scale, rows, columns))
+    return torch.cat([sampling.pack(latents), packed.to(weights.device, weights.dtype)], dim=-1)
 
 
-@torch.no_grad()
 def condition_everywhere(weights: Weights, width: int, height: int, generator: torch.Generator) -> torch.Tensor:
     """As `condition` under a mask that covers everything: how a Fill checkpoint makes a picture from words alone."""
-    return _tokens(weights, torch.zeros(1, 3, height, width), torch.ones(1, 1, height, width), generator)
+    blank, white = Image.new("RGB", (1, 1)), Image.new("L", (1, 1), 255)
+    return condition(weights, blank, white, width, height, generator)
 
 
 @torch.no_grad()
@@ -69,14 +77,3 @@ def _binary(weights: Weights, mask: Image.Image, width: int, height: int) -> tor
         vae_scale_factor=weights.grid, do_normalize=False, do_binarize=True, do_convert_grayscale=True
     ).preprocess(mask, height=height, width=width)
     return covers
-
-
-def _tokens(weights: Weights, shown: torch.Tensor, covers: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    kept = (shown * (1 - covers)).to(weights.device, weights.dtype)
-    spread = weights.vae.encode(kept).latent_dist
-    latents = (spread.sample(generator) - weights.vae.config.shift_factor) * weights.vae.config.scaling_factor
-    rows, columns = latents.shape[2:]
-    scale = weights.pixels_per_latent
-    by_pixel = covers[:, 0].view(1, rows, scale, columns, scale).permute(0, 2, 4, 1, 3)
-    packed = sampling.pack(by_pixel.reshape(1, scale * scale, rows, columns))
-    return torch.cat([sampling.pack(latents), packed.to(weights.device, weights.dtype)], dim=-1)
