@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from fluxhouse import builtin
-from fluxhouse.cli.bench.subject import Subject, _children, _command
+from fluxhouse.cli.bench.processor import children
+from fluxhouse.cli.bench.subject import Subject, _command
 from fluxhouse.core import jobs
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
@@ -52,7 +53,7 @@ class House:
     @property
     def engines(self) -> list[int]:
         """The engine processes of the server."""
-        return [pid for pid in _children(self.subject.pid) if "fluxhouse.engine.process" in _command(pid)]
+        return [pid for pid in children(self.subject.pid) if "fluxhouse.engine.process" in _command(pid)]
 
     def call(self, method: str, path: str, **request: Any) -> Any:
         headers = {"Authorization": f"Bearer {(self.folder / 'demo-key').read_text().strip()}"}

@@ -1,5 +1,6 @@
 """A newcomer's way from `serve` to a picture, and what killing its processes does to a job: nothing."""
 
+import base64
 import io
 import os
 import re
@@ -8,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from PIL import Image
+from openai import OpenAI
+from PIL import Image, ImageChops, ImageStat
 
 from fluxhouse.core.jobs import JobState
 
@@ -25,6 +27,28 @@ def test_the_printed_curl_ends_in_a_picture(house, tmp_path):
         assert image.size == (1024, 1024)
         assert len(image.resize((8, 8)).getcolors(64)) > 8
     assert house.call("GET", "/api/v1/credits")["available"] == 999
+
+
+def test_an_openai_program_watches_its_picture_come_into_being(house):
+    """The previews show the picture, ever more of it; the picture is that of the native API, byte for byte."""
+
+    def distance(one, other):
+        size = (32, 32)
+        difference = ImageChops.difference(one.convert("RGB").resize(size), other.convert("RGB").resize(size))
+        return sum(ImageStat.Stat(difference).mean)
+
+    def opened(event):
+        return Image.open(io.BytesIO(base64.b64decode(event.b64_json)))
+
+    key = (house.folder / "demo-key").read_text().strip()
+    asked = {"model": "flux-dev", "prompt": "a red boat", "size": "256x256", "stream": True, "partial_images": 2}
+    with OpenAI(api_key=key, base_url=f"{house.subject.url}/v1", max_retries=0) as client:
+        *partials, done = client.images.generate(extra_body={"seed": 3, "num_inference_steps": 20}, **asked)
+    assert [event.partial_image_index for event in partials] == [0, 1]
+    early, late = (distance(opened(event), opened(done)) for event in partials)
+    assert late < early
+    native = house.job_when(house.submit(num_inference_steps=20), lambda job: job["status"] == "completed")
+    assert base64.b64decode(done.b64_json) == house.picture(native)
 
 
 def test_the_engines_death_costs_nothing(house):
