@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import httpx2
 import pytest
 
+from fluxhouse.core.keys import Limits
 from fluxhouse.core.ledger import balance
 from fluxhouse.dialects.replicate.hosted import version_of
 from fluxhouse.worker.deadlines import Deadlines
@@ -171,6 +172,42 @@ def test_a_picture_of_ours_is_read_and_not_fetched(create, client, png):
         body = create(KONTEXT, headers=WAIT, input_image=named, megapixels=None).json()
         assert body["status"] == "succeeded", body
         assert isinstance(body["output"], str)
+
+
+def test_a_client_that_hangs_up_cancels_its_prediction(client, receiver):
+    """Unless it named a webhook, which is told of the end all the same."""
+    for told, status in (({}, "canceled"), ({"webhook": receiver.url}, "succeeded")):
+        with pytest.raises(httpx2.ReadTimeout):
+            client.post(f"/v1/models/{SLOW}/predictions", json={"input": SMALL} | told, headers=WAIT, timeout=0.3)
+        newest = client.get("/v1/predictions").json()["results"][0]
+        assert ended(client, newest)["status"] == status
+    assert json.loads(receiver.next()[1])["id"] == newest["id"]
+
+
+def test_what_is_echoed_can_be_sent(create, client):
+    """A name that no UTF-8 has, with no value, is passed over like any other."""
+    path, content = f"/v1/models/{DEV}/predictions", b'{"input": {"prompt": "a", "\\ud800": null}}'
+    body = client.post(path, content=content, headers={"Content-Type": "application/json"}).json()
+    assert body["input"] == {"prompt": "a"}
+    refused = client.post(path, content=content.replace(b"null", b"1"), headers={"Content-Type": "application/json"})
+    assert refused.json()["invalid_fields"][0]["field"] == "input.?"
+
+
+def test_too_many_are_told_when_to_come_again(live, create):
+    """429 with `Retry-After`; polls are not counted."""
+    headers = {"Authorization": f"Bearer {live.new_key(limits=Limits(rate_per_minute=1))}"}
+    made = create(headers=headers).json()
+    answer = create(headers=headers)
+    seconds = int(answer.headers["retry-after"])
+    assert (answer.status_code, answer.json()) == (
+        429,
+        {
+            "title": "Too many requests",
+            "detail": f"Request was throttled. Your rate limit resets in ~{seconds}s.",
+            "status": 429,
+        },
+    )
+    assert httpx2.get(made["urls"]["get"], headers=headers).status_code == 200
 
 
 def test_webhooks_default_to_output_and_completed(create, client, receiver):

@@ -117,6 +117,11 @@ def test_a_fill_repaints_its_picture():
         ("flux-pro", {"width": 512}, "height"),
         ("flux-pro", {"aspect_ratio": "custom"}, "width"),
         ("flux-fill-dev", {"mask": None}, "mask"),
+        ("flux-dev-lora", {"lora_weights": "not a place"}, "lora_weights"),
+        ("flux-dev-lora", {"extra_lora": "not a place"}, "extra_lora"),
+        ("flux-dev-lora", {"extra_lora": "a/b", "extra_lora_scale": 4}, "extra_lora_scale"),
+        ("flux-dev-lora", {"lora_scale": 2}, "lora_scale"),
+        ("flux-dev", {"lora_weights": "a/b"}, "lora_weights"),
     ],
 )
 def test_what_is_not_allowed_is_refused_by_the_vendors_name(name, sent, field):
@@ -136,8 +141,6 @@ def test_what_is_not_allowed_is_refused_by_the_vendors_name(name, sent, field):
         ("flux-1.1-pro-ultra", "raw", True),
         ("flux-1.1-pro", "prompt_upsampling", True),
         ("flux-pro", "interval", 3),
-        ("flux-dev-lora", "extra_lora", "a/b"),
-        ("flux-dev-lora", "extra_lora_scale", 0.5),
         ("flux-dev-lora", "hf_api_token", "hf_x"),
         ("flux-dev-lora", "civitai_api_token", "x"),
     ],
@@ -149,6 +152,19 @@ def test_what_cannot_be_done_here_is_refused(name, field, value):
     assert (type(caught.value), caught.value.field) == (UnsupportedParameter, f"input.{field}")
     default = next(p.default for p in SHELF.named("fluxhouse", name).parameters if p.name == field)
     assert asked(name, **{field: default})
+
+
+def test_loras_are_named_in_the_vendors_ways():
+    """Their places with or without a host; a second one that is the first again is passed over, as with the vendor."""
+    sent = {"lora_weights": "huggingface.co/owner/name", "lora_scale": 0.5, "extra_lora_scale": 1.5}
+    both = asked("flux-dev-lora", extra_lora="civitai.com/models/42/a-name", **sent).parsed.loras
+    assert [(lora.field, lora.reference, lora.scale) for lora in both] == [
+        ("input.lora_weights", "owner/name", 0.5),
+        ("input.extra_lora", "civitai:42", 1.5),
+    ]
+    assert len(asked("flux-dev-lora", extra_lora=sent["lora_weights"], **sent).parsed.loras) == 1
+    several = asked("flux-dev-multi-lora", hf_loras=["owner/name", "huggingface.co/a/b"], lora_scales=[0.5, 2])
+    assert [(lora.reference, lora.scale) for lora in several.parsed.loras] == [("owner/name", 0.5), ("a/b", 2)]
 
 
 def test_null_is_no_value():

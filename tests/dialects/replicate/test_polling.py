@@ -16,6 +16,7 @@ def test_a_foreign_prediction_is_not_there(create, live, client):
         assert client.get(f"/v1/predictions/{path}", headers=foreign).status_code == 404
         assert client.post(f"/v1/predictions/{path}/cancel", headers=foreign).status_code == 404
     assert client.get(f"/v1/predictions/{own}").status_code == 200
+    assert client.post(f"/v1/predictions/{own}/cancel").status_code == 200
 
 
 def test_a_cancelled_prediction_has_stopped(create, client):

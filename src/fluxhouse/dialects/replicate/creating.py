@@ -116,6 +116,7 @@ class Creating:
             model=hosted.model.id,
             patience=None if patience is None else _duration(patience),
             terms=Terms(events, remarks(hosted, sent)),
+            loras=asked.parsed.loras,
         )
 
     def _webhook(self, body: Mapping[str, Any]) -> tuple[str, str | None, tuple[str, ...] | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,7 +25,10 @@ _PRINTED: Mapping[str, str] = {"aspect_ratio": "1:1", "megapixels": "1", "output
 
 # What is settled outside the catalog, which knows these for some models only.
 OUTSIDE = ("disable_safety_checker", "go_fast", "output_format", "output_quality", "image_prompt_strength", "interval",
-           "extra_lora_scale")  # fmt: skip
+           "extra_lora", "extra_lora_scale")  # fmt: skip
+# The vendor's second LoRA is checked as its first, and becomes one of the catalog's list.
+_LENT: Mapping[str, str] = {"extra_lora": "lora_weights", "extra_lora_scale": "lora_scale"}
+SECOND_LORA = "customLoras"
 
 # What the vendor has and the catalog lacks. Where `supported` is False, only the default passes.
 _OWN: Mapping[str, Parameter] = {
@@ -60,16 +64,6 @@ _OWN: Mapping[str, Parameter] = {
         maximum=4,
         supported=False,
         description="How much pictures of one prompt may differ.",
-    ),
-    "extra_lora": Parameter(name="extra_lora", type="string", supported=False, description="A second LoRA."),
-    "extra_lora_scale": Parameter(
-        name="extra_lora_scale",
-        type="number",
-        default=1,
-        minimum=-1,
-        maximum=3,
-        supported=False,
-        description="Strength of `extra_lora`.",
     ),
     "hf_api_token": Parameter(
         name="hf_api_token", type="string", supported=False, description="A key of the caller's for Hugging Face."
@@ -155,8 +149,14 @@ def native_name(name: str, model: Model) -> str:
     return "image" if name == "image" and model.parameter("image") else _NATIVE.get(name, name)
 
 
+def lora_name(value: str) -> str:
+    """What names a LoRA in the vendor's way, as the catalog takes it: on Hugging Face or CivitAI without the host."""
+    on_civitai = re.match(r"(?:https://)?civitai\.com/models/([0-9]{1,12})(?:/|$)", value)
+    return f"civitai:{on_civitai[1]}" if on_civitai else value.removeprefix("huggingface.co/")
+
+
 def _known(name: str, model: Model, vocabulary: Mapping[str, Parameter]) -> Parameter:
-    known = replace(vocabulary[native_name(name, model)], name=name)
+    known = replace(vocabulary[_LENT.get(name, native_name(name, model))], name=name)
     if name in PICTURES:
         return replace(known, max_length=LONGEST_PICTURE, pattern=_NAMES_PICTURE, pattern_says=_NAMES_PICTURE_SAYS)
     return replace(known, default=_PRINTED[name]) if name in _PRINTED else known

@@ -71,11 +71,13 @@ class Hosted:
             if values.get(name) is not None:
                 values[name] = picture(values[name])
         vendors = {fields.native_name(parameter.name, self.model): parameter.name for parameter in self.parameters}
+        vendors[fields.SECOND_LORA] = "extra_lora"
         parsed = _placed(lambda: catalog.parse(self.model.id, self._native(values)), vendors)
         inputs = tuple((f"input.{vendors[name]}", value) for name, value in parsed.input_values)
+        loras = tuple(replace(lora, field=f"input.{vendors.get(lora.field, lora.field)}") for lora in parsed.loras)
         fast = values.get("go_fast") is True and parsed.task is not Task.VARY
         return Asked(
-            replace(parsed, input_values=inputs),
+            replace(parsed, input_values=inputs, loras=loras),
             OutputFormat(values["output_format"]),
             values["output_quality"],
             Acceleration.HIGH if fast else Acceleration.NONE,
@@ -99,7 +101,7 @@ class Hosted:
             del body["megapixels"]
         if not model.parameter("safety_tolerance"):
             body.pop("safety_tolerance", None)
-        return body
+        return body | _loras(values)
 
 
 class Shelf:
@@ -135,6 +137,17 @@ class Shelf:
 def version_of(full_name: str) -> str:
     """The hash that stands for the one version of a model here."""
     return hashlib.sha256(f"fluxhouse version 1 of {full_name}".encode()).hexdigest()
+
+
+def _loras(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The catalog's fields for the LoRAs; a second one that is the first again is passed over, as with the vendor."""
+    first, second = values.get("lora_weights"), values.get("extra_lora")
+    found: dict[str, Any] = {} if first is None else {"lora_weights": fields.lora_name(first)}
+    if values.get("hf_loras"):
+        found["hf_loras"] = [fields.lora_name(name) for name in values["hf_loras"]]
+    if second is not None and second != first:
+        found[fields.SECOND_LORA] = [{"url": fields.lora_name(second), "scale": values["extra_lora_scale"]}]
+    return found
 
 
 def _placed(check: Callable[[], T], vendors: Mapping[str, str]) -> T:

@@ -27,7 +27,8 @@ _DATA_SHOWN = 64  # characters of a data URI that an input is echoed with
 
 def remarks(hosted: Hosted, sent: Mapping[str, Any]) -> dict[str, Any]:
     """What this dialect keeps of a submit: who was asked, and the input to be echoed, without what pictures weigh."""
-    return {"model": hosted.full_name, "single": hosted.hosting.single, "input": _lightened(dict(sent))}
+    known = {parameter.name: sent[parameter.name] for parameter in hosted.parameters if parameter.name in sent}
+    return {"model": hosted.full_name, "single": hosted.hosting.single, "input": _lightened(known)}
 
 
 def prediction(door: Door, job: Job) -> Body:
@@ -110,11 +111,10 @@ def _progress(done: int, total: int) -> str:
     return f"{100 * done // total:3}%|{'█' * (_BAR * done // total):<{_BAR}}| {done}/{total}"
 
 
-def _lightened(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("data:") and len(value) > _DATA_SHOWN:
-        return f"{value[:_DATA_SHOWN]}…"
-    if isinstance(value, list):
-        return [_lightened(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _lightened(item) for name, item in value.items()}
-    return value
+def _lightened(sent: Mapping[str, Any]) -> Body:
+    heavy = {
+        name: f"{value[:_DATA_SHOWN]}…"
+        for name, value in sent.items()
+        if isinstance(value, str) and value.startswith("data:") and len(value) > _DATA_SHOWN
+    }
+    return {**sent, **heavy}
