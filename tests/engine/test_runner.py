@@ -11,6 +11,7 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxKontextPipeline, FluxPipeline
 from PIL import Image
 
+from fluxhouse.engine.finisher import decode, write
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 from fluxhouse.engine.runner import Runner
 from fluxhouse.engine.trajectory import Trajectory, plan
@@ -28,14 +29,21 @@ def runner_over(folder: Path, dtype: str = "float32", fit_references: bool = Fal
 
 
 def trajectories(runner: Runner, request: GenerationRequest, inputs: tuple[Path, ...] = ()) -> list[Trajectory]:
-    return plan(1, request, inputs, runner._options.models["flux"], runner.grid("flux"))
+    return plan(1, request, inputs, runner._options.models["flux"], runner.models.grid("flux"))
+
+
+def finish(runner: Runner, trajectory: Trajectory) -> MadeImage:
+    latents = runner.let_go(trajectory)
+    made = write(latents, decode(latents), "test")
+    runner.drop([trajectory])
+    return made
 
 
 def make(runner: Runner, request: GenerationRequest, *inputs: Path) -> MadeImage:
     (trajectory,) = trajectories(runner, request, inputs)
     while not trajectory.finished:
-        runner.step(trajectory)
-    return runner.decode(trajectory)
+        runner.step([trajectory])
+    return finish(runner, trajectory)
 
 
 def pixels(made: MadeImage) -> np.ndarray[Any, Any]:
@@ -121,8 +129,8 @@ def test_steps_of_two_trajectories_may_alternate(random_dev: Path) -> None:
     pair = trajectories(runner, replace(REQUEST, count=2))
     while not pair[0].finished:
         for trajectory in pair:
-            runner.step(trajectory)
-    first, second = (runner.decode(trajectory) for trajectory in pair)
+            runner.step([trajectory])
+    first, second = (finish(runner, trajectory) for trajectory in pair)
     assert first.content == alone
     assert second.content == make(runner, replace(REQUEST, seed=REQUEST.seed + 1)).content
 
@@ -132,11 +140,11 @@ def test_a_preview_is_small_and_heads_for_the_picture(checkpoint: Path) -> None:
     runner = runner_over(checkpoint)
     (trajectory,) = trajectories(runner, replace(REQUEST, width=640, height=512, steps=8))
     for _ in range(4):
-        runner.step(trajectory)
+        runner.step([trajectory])
     preview = Image.open(io.BytesIO(runner.preview(trajectory)))
     while not trajectory.finished:
-        runner.step(trajectory)
-    final = np.asarray(Image.fromarray(pixels(runner.decode(trajectory))).resize(preview.size)).astype(float)
+        runner.step([trajectory])
+    final = np.asarray(Image.fromarray(pixels(finish(runner, trajectory))).resize(preview.size)).astype(float)
     assert max(preview.size) <= 256
     assert np.abs(np.asarray(preview) - final).mean() < np.abs(final - 128.0).mean()
 
@@ -144,7 +152,7 @@ def test_a_preview_is_small_and_heads_for_the_picture(checkpoint: Path) -> None:
 def test_a_picture_of_no_numbers_is_a_failure(checkpoint: Path) -> None:
     """Overflow is reported, not drawn as black."""
     runner = runner_over(checkpoint)
-    runner._weights["flux"].vae.decoder.conv_out.bias.data.fill_(float("nan"))
+    runner._take("flux").weights.vae.decoder.conv_out.bias.data.fill_(float("nan"))
     with pytest.raises(GenerationFailed, match="no number"):
         make(runner, REQUEST)
 
@@ -154,7 +162,7 @@ def test_dropped_trajectories_leave_nothing(checkpoint: Path) -> None:
     runner = runner_over(checkpoint)
     make(runner, REQUEST)
     (trajectory,) = trajectories(runner, REQUEST)
-    runner.step(trajectory)
+    runner.step([trajectory])
     runner.drop([trajectory])
     assert not runner._held
 
@@ -163,7 +171,7 @@ def test_ids_of_one_folder_share_its_weights(checkpoint: Path) -> None:
     """Two names of a folder cost its memory once."""
     weights = ModelWeights(checkpoint, steps=4, guidance=3.5, max_text_tokens=TOKENS)
     runner = Runner(EngineOptions({"one": weights, "two": replace(weights, steps=2)}))
-    assert runner._weights["one"] is runner._weights["two"]
+    assert runner._take("one") is runner._take("two")
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

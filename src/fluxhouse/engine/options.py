@@ -43,7 +43,11 @@ class EngineOptions:
 
     Ids that name the same folder share its weights. Models leave memory, the longest unused first, where they take more
     than `model_bytes`; None leaves that to the device. `threads` None leaves torch's own number; the same bytes for the
-    same request are promised for the same number only. `start_seconds` bounds the load and the wait for a restart;
+    same request are promised for the same number only. LoRAs stay in memory up to `adapter_bytes`. `packing` lets
+    trajectories share a forward of at most `pack_tokens` tokens: `proven` where that was seen on this device to leave
+    every bit of them as it is, `always` where rounding may depend on what else runs, `never`. `survey_seconds` is about
+    what measuring the costs of a model may take; a first block that changes by less than `skip_threshold` lets `high`
+    acceleration skip the others. `start_seconds` bounds the load and the wait for a restart;
     after `silence_seconds` without a sign the process is ended and started again. Input files lie in the folders
     `readable`, which are made where they are missing: the process can open nothing elsewhere but weights and libraries.
     """
@@ -53,8 +57,13 @@ class EngineOptions:
     device: str = "cpu"
     dtype: str = "float32"
     threads: int | None = None
-    slots: int = 1
+    slots: int = 8
     model_bytes: int | None = None
+    adapter_bytes: int = 2**30
+    packing: str = "proven"
+    pack_tokens: int = 32768
+    survey_seconds: float = 0.5
+    skip_threshold: float = 0.08
     max_pixels: int = 4096 * 4096
     max_frame_bytes: int = 128 * 1024 * 1024
     start_seconds: float = 900.0
@@ -68,6 +77,8 @@ class EngineOptions:
             raise ValueError(f"dtype is float32 or bfloat16: {self.dtype}")
         if self.device.partition(":")[0] not in ("cpu", "cuda"):
             raise ValueError(f"device is cpu, cuda or cuda:N: {self.device}")
+        if self.packing not in ("proven", "always", "never"):
+            raise ValueError(f"packing is proven, always or never: {self.packing}")
         if self.slots < 1:
             raise ValueError(f"slots is at least 1: {self.slots}")
 

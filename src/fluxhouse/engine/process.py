@@ -1,58 +1,44 @@
-"""The engine's own process: takes requests from its link, steps them one at a time, sends what comes of it.
+"""The engine's own process: takes requests from its link, steps them together, sends what comes of it.
 
-One thread reads the link, so that a cancel is seen at the next step; the main thread is the only one that computes.
-It ends by itself when the link closes.
+One thread reads the link, so that a cancel is seen at the next step; the main thread is the only one that steps, and
+what is finished is decoded and written beside it. It ends by itself when the link closes.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import select
 import socket
 import sys
 import threading
 import time
-import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from fluxhouse.engine import confine, frames
+from fluxhouse.engine.finisher import Finisher, Outcome, decode
+from fluxhouse.engine.link import Link
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.runner import Runner, sample_request
 from fluxhouse.engine.scheduler import Scheduler
+from fluxhouse.engine.stepper import Stepper
 from fluxhouse.engine.trajectory import Trajectory, check, plan, preview_due
-from fluxhouse.generation.errors import GenerationFailed, PlatformError
+from fluxhouse.generation.errors import PlatformError
 from fluxhouse.generation.request import GenerationRequest
 
 
-class Link:
-    """This side of the link: frames out from any thread, frames in by one."""
+@dataclass(slots=True)
+class _Open:
+    """A request whose images are being made: its files, the seconds spent on it, how many images are to come."""
 
-    def __init__(self, link: socket.socket) -> None:
-        self._link = link
-        self._sending = threading.Lock()
-        self.limit = 64 * 1024 * 1024
-
-    def receive(self) -> frames.Frame:
-        return frames.receive(self._link, self.limit)
-
-    def send(self, **message: Any) -> None:
-        """Send a frame; where nobody reads any more, the process ends."""
-        packed = frames.pack(message, self.limit)
-        try:
-            with self._sending:
-                self._link.sendall(packed)
-        except ConnectionError:
-            os._exit(0)
-
-    def send_if_read(self, **message: Any) -> None:
-        """Send what may be lost: nothing where the reader lags behind."""
-        _, writable, _ = select.select([], [self._link], [], 0)
-        if writable:
-            self.send(**message)
+    inputs: tuple[Path, ...]
+    missing: int
+    seconds: float = 0.0
+    begun: bool = False
 
 
 class Process:
@@ -63,11 +49,11 @@ class Process:
         self._options = options
         self._runner = runner
         self._readable = readable
-        self._scheduler = Scheduler()
-        self._came: queue.SimpleQueue[frames.Frame] = queue.SimpleQueue()
-        self._inputs: dict[int, tuple[Path, ...]] = {}
-        self._seconds: dict[int, float] = {}
-        self._begun: set[int] = set()
+        self._scheduler = Scheduler(runner.models.profile, runner.models.pack_tokens)
+        self._came: queue.SimpleQueue[frames.Frame | tuple[Trajectory, Outcome]] = queue.SimpleQueue()
+        self._finisher = Finisher(options.name, lambda trajectory, outcome: self._came.put((trajectory, outcome)))
+        self._stepper = Stepper(runner, self._scheduler, lambda trajectory, error: self._fail(trajectory.number, error))
+        self._open: dict[int, _Open] = {}
 
     def read(self) -> None:
         """Pass on what comes, until the link closes; then end the process, whatever it computes."""
@@ -83,67 +69,78 @@ class Process:
 
     def run(self) -> None:
         """Step what waits, one step at a time, and look at what has come before each."""
+        pack: list[Trajectory] = []
         while True:
-            self._take_in()
-            trajectory = self._scheduler.choose()
-            if trajectory is None:
-                continue
-            try:
-                self._advance(trajectory)
-            except PlatformError as error:
-                self._fail(trajectory.number, error)
-            except Exception:
-                # The outermost loop: one request must not end the others.
-                traceback.print_exc()
-                self._fail(trajectory.number, GenerationFailed())
+            self._take_in(wait=not pack)
+            pack = self._scheduler.choose(self._runner.fits)
+            self._advance(pack)
 
-    def _take_in(self) -> None:
-        """Take in all that has come; wait for it where there is nothing to step."""
-        while len(self._scheduler) == 0 or not self._came.empty():
+    def _take_in(self, wait: bool) -> None:
+        """Take in all that has come; first `wait` for something, where nothing could be stepped."""
+        while wait or not self._came.empty():
             message = self._came.get()
-            number = message["number"]
-            if message["kind"] == "cancel":
-                self._forget(number)
+            wait = False
+            if isinstance(message, tuple):
+                self._deliver(*message)
+            elif message["kind"] == "cancel":
+                self._forget(message["number"])
             else:
-                try:
-                    self._add(number, message)
-                except PlatformError as error:
-                    self._fail(number, error)
+                self._add(message["number"], message)
 
     def _add(self, number: int, message: frames.Frame) -> None:
-        request = GenerationRequest.from_json(message["request"])
-        inputs = tuple(Path(path) for path in message["inputs"])
-        check(request, inputs, self._options.max_pixels)
-        weights = self._options.models[request.model]
-        self._scheduler.add(plan(number, request, inputs, weights, self._runner.grid(request.model)))
-        self._inputs[number] = inputs
-        self._seconds[number] = 0.0
-        self._readable.admit(path for paths in self._inputs.values() for path in paths)
+        try:
+            request = GenerationRequest.from_json(message["request"])
+            inputs = tuple(Path(path) for path in message["inputs"])
+            check(request, inputs, self._options.max_pixels)
+            weights = self._options.models[request.model]
+            trajectories = plan(number, request, inputs, weights, self._runner.models.grid(request.model))
+        except PlatformError as error:
+            self._fail(number, error)
+            return
+        self._open[number] = _Open(inputs, len(trajectories))
+        self._readable.admit(path for one in self._open.values() for path in one.inputs)
+        self._scheduler.add(trajectories)
 
-    def _advance(self, trajectory: Trajectory) -> None:
-        before = trajectory.seconds
-        if trajectory.number not in self._begun:
-            # Said before the device is touched: where this process ends now, this request may be why.
-            self._begun.add(trajectory.number)
-            self._link.send(kind="begun", number=trajectory.number)
-        self._runner.step(trajectory)
-        place = {"number": trajectory.number, "index": trajectory.index, "step": trajectory.step}
-        seconds = trajectory.seconds - before
-        self._link.send(kind="step", steps=trajectory.steps, seconds=seconds, **place)
-        if trajectory.finished:
-            self._deliver(trajectory)
-        elif preview_due(trajectory.step, trajectory.steps):
-            self._link.send_if_read(kind="preview", content=self._runner.preview(trajectory), **place)
+    def _advance(self, pack: Sequence[Trajectory]) -> None:
+        """One step of the pack, and what follows from it."""
+        self._announce(pack)
+        before = {trajectory: trajectory.seconds for trajectory in pack}
+        for trajectory in self._stepper.step(pack):
+            place = {"number": trajectory.number, "index": trajectory.index, "step": trajectory.step}
+            seconds = trajectory.seconds - before[trajectory]
+            self._link.send(kind="step", steps=trajectory.steps, seconds=seconds, **place)
+            if trajectory.finished:
+                self._scheduler.remove(trajectory)
+                self._finisher.finish(self._runner.let_go(trajectory))
+            elif preview_due(trajectory.step, trajectory.steps) and self._link.is_read():
+                self._stepper.guard(trajectory, partial(self._preview, trajectory, place))
 
-    def _deliver(self, trajectory: Trajectory) -> None:
-        made = self._runner.decode(trajectory)
-        self._scheduler.remove(trajectory)
+    def _announce(self, pack: Sequence[Trajectory]) -> None:
+        """Say which requests begin, before the device is touched: where this process ends now, they may be why."""
+        for trajectory in pack:
+            if not self._open[trajectory.number].begun:
+                self._open[trajectory.number].begun = True
+                self._link.send(kind="begun", number=trajectory.number)
+
+    def _preview(self, trajectory: Trajectory, place: Mapping[str, int]) -> None:
+        self._link.send(kind="preview", content=self._runner.preview(trajectory), **place)
+
+    def _deliver(self, trajectory: Trajectory, outcome: Outcome) -> None:
+        """Pass on what the finisher has made of a trajectory."""
         number = trajectory.number
-        self._seconds[number] += trajectory.seconds
-        fields = {name: getattr(made, name) for name in made.__dataclass_fields__}
+        self._runner.drop([trajectory])
+        if number not in self._open:
+            return
+        if isinstance(outcome, PlatformError):
+            self._fail(number, outcome)
+            return
+        fields = {name: getattr(outcome, name) for name in outcome.__dataclass_fields__}
         self._link.send(kind="image", number=number, **fields)
-        if not self._scheduler.holds(number):
-            self._link.send(kind="finished", number=number, inference_seconds=self._seconds[number])
+        request = self._open[number]
+        request.seconds += trajectory.seconds
+        request.missing -= 1
+        if request.missing == 0:
+            self._link.send(kind="finished", number=number, inference_seconds=request.seconds)
             self._forget(number)
 
     def _fail(self, number: int, error: PlatformError) -> None:
@@ -152,13 +149,11 @@ class Process:
 
     def _forget(self, number: int) -> None:
         self._runner.drop(self._scheduler.remove_request(number))
-        self._inputs.pop(number, None)
-        self._seconds.pop(number, None)
-        self._begun.discard(number)
+        self._open.pop(number, None)
 
 
 def start(link: Link, in_force: int) -> Process:
-    """Load what the first frame names, make a test image with each model, and say that it is ready.
+    """Make a test image with each model that the first frame names, and say that it is ready.
 
     `in_force` is the version of Landlock that confines this process, 0 for none.
     """
@@ -173,11 +168,12 @@ def start(link: Link, in_force: int) -> Process:
     runner = Runner(options)
     started = time.monotonic()
     for model, weights in options.models.items():
-        request = sample_request(model, runner.grid(model))
-        (trajectory,) = plan(0, request, (), weights, runner.grid(model))
+        request = sample_request(model, runner.models.grid(model))
+        (trajectory,) = plan(0, request, (), weights, runner.models.grid(model))
         while not trajectory.finished:
-            runner.step(trajectory)
-        runner.decode(trajectory)
+            runner.step([trajectory])
+        decode(runner.let_go(trajectory))
+        runner.drop([trajectory])
     link.send(kind="ready", seconds=time.monotonic() - started, landlock=in_force)
     return Process(link, options, runner, readable)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from fluxhouse.engine.weights import Weights
+
+_TRIAL = ("a", "a red fox in the snow", "many words of a prompt that goes on for longer than the others do")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,37 +25,67 @@ class Prompt:
 
 
 class PromptEncoder:
-    """Encodes prompts and remembers the latest: the images of a request share theirs."""
+    """Encodes prompts and remembers the latest: a prompt of 512 tokens takes 4 MiB in bfloat16."""
 
-    def __init__(self, remembered: int = 16) -> None:
+    def __init__(self, remembered: int = 64) -> None:
         self._remembered = remembered
-        self._prompts: OrderedDict[tuple[int, str, int], Prompt] = OrderedDict()
+        self._prompts: OrderedDict[tuple[object, ...], Prompt] = OrderedDict()
+        self._proven: set[tuple[object, ...]] = set()
+
+    def prove(self, weights: Weights, max_tokens: int) -> bool:
+        """Whether several prompts at once come out with the bits of each alone; from now on they are then batched."""
+        together = _encode(weights, _TRIAL, max_tokens)
+        alone = [_encode(weights, [prompt], max_tokens)[0] for prompt in _TRIAL]
+        equal = all(
+            torch.equal(a.tokens, b.tokens) and torch.equal(a.pooled, b.pooled)
+            for a, b in zip(together, alone, strict=True)
+        )
+        if equal:
+            self._proven.add(_encoders(weights))
+        return equal
 
     def encode(self, weights: Weights, prompt: str, max_tokens: int) -> Prompt:
         """Padding is not masked, so `max_tokens` is part of what the picture depends on."""
-        key = (id(weights), prompt, max_tokens)
-        if key not in self._prompts:
-            self._prompts[key] = _encode(weights, prompt, max_tokens)
-            if len(self._prompts) > self._remembered:
-                self._prompts.popitem(last=False)
-        self._prompts.move_to_end(key)
-        return self._prompts[key]
+        return self.encode_all(weights, [prompt], max_tokens)[0]
+
+    def encode_all(self, weights: Weights, prompts: Sequence[str], max_tokens: int) -> list[Prompt]:
+        """One for each prompt; those not remembered go through the encoders together where that is proven."""
+        keys = {prompt: (*_encoders(weights), prompt, max_tokens) for prompt in prompts}
+        missing = [prompt for prompt, key in keys.items() if key not in self._prompts]
+        batches = [missing] if _encoders(weights) in self._proven and missing else [[prompt] for prompt in missing]
+        for batch in batches:
+            for prompt, encoded in zip(batch, _encode(weights, batch, max_tokens), strict=True):
+                self._prompts[keys[prompt]] = encoded
+        found = [self._prompts[keys[prompt]] for prompt in prompts]
+        for key in keys.values():
+            self._prompts.move_to_end(key)
+        while len(self._prompts) > self._remembered:
+            self._prompts.popitem(last=False)
+        return found
+
+    def forget(self) -> None:
+        """Let go of all that is remembered, to have its memory."""
+        self._prompts.clear()
+
+
+def _encoders(weights: Weights) -> tuple[object, ...]:
+    """Stands for the text encoders without keeping them: models may share them, and may leave."""
+    return weakref.ref(weights.clip), weakref.ref(weights.t5)
 
 
 @torch.no_grad()
-def _encode(weights: Weights, prompt: str, max_tokens: int) -> Prompt:
-    words = _ids(weights.clip_tokenizer, prompt, int(weights.clip_tokenizer.model_max_length))
-    pooled = weights.clip(words.to(weights.device), output_hidden_states=False).pooler_output
-    pieces = _ids(weights.t5_tokenizer, prompt, max_tokens)
-    tokens = weights.t5(pieces.to(weights.device), output_hidden_states=False)[0]
+def _encode(weights: Weights, prompts: Sequence[str], max_tokens: int) -> list[Prompt]:
+    words = _ids(weights.clip_tokenizer, prompts, int(weights.clip_tokenizer.model_max_length))
+    pooled = weights.clip(words.to(weights.device), output_hidden_states=False).pooler_output.to(weights.dtype)
+    pieces = _ids(weights.t5_tokenizer, prompts, max_tokens)
+    tokens = weights.t5(pieces.to(weights.device), output_hidden_states=False)[0].to(weights.dtype)
     ids = torch.zeros(tokens.shape[1], 3, device=weights.device, dtype=weights.dtype)
-    return Prompt(tokens.to(weights.dtype), pooled.to(weights.dtype), ids)
+    return [Prompt(tokens[i : i + 1].clone(), pooled[i : i + 1].clone(), ids) for i in range(len(prompts))]
 
 
-def _ids(tokenizer: object, prompt: str, length: int) -> torch.Tensor:
-    """Token ids [1, length]; what does not fit is left out, as diffusers does."""
-    assert callable(tokenizer)
+def _ids(tokenizer: Any, prompts: Sequence[str], length: int) -> torch.Tensor:
+    """Token ids [prompts, length]; what does not fit is left out, as diffusers does."""
     found: torch.Tensor = tokenizer(
-        [prompt], padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
     ).input_ids
     return found

@@ -1,4 +1,4 @@
-"""The only caller of the device: takes a trajectory in, steps it, and decodes it.
+"""The only caller of the device while steps are made: takes trajectories in and steps them together.
 
 It knows no queue and no socket. What it holds of a trajectory it keeps until that is finished or dropped.
 """
@@ -6,195 +6,164 @@ It knows no queue and no socket. What it holds of a trajectory it keeps until th
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
 import torch
 
 from fluxhouse.engine import autoencode, sampling
-from fluxhouse.engine.encode import metadata, open_input, to_file, to_preview
-from fluxhouse.engine.options import EngineOptions, ModelWeights
-from fluxhouse.engine.prompt import Prompt, PromptEncoder
-from fluxhouse.engine.trajectory import Trajectory
-from fluxhouse.engine.weights import Weights, load
-from fluxhouse.generation.errors import OutOfMemory
-from fluxhouse.generation.image import MadeImage
-from fluxhouse.generation.request import GenerationRequest, Task
-
-
-@dataclass(slots=True)
-class _Held:
-    """The tensors of one trajectory: latents [1, n, 4c], sigmas [steps + 1], ids [n + m, 3], references [1, m, 4c]."""
-
-    latents: torch.Tensor
-    sigmas: torch.Tensor
-    prompt: Prompt
-    ids: torch.Tensor
-    references: torch.Tensor | None
-    guidance: torch.Tensor | None
-    velocity: torch.Tensor | None = None
+from fluxhouse.engine.admission import Beginning, begin
+from fluxhouse.engine.conditioning import Conditioning, Course
+from fluxhouse.engine.device import device_errors, empty, wait_for
+from fluxhouse.engine.encode import to_preview
+from fluxhouse.engine.finisher import Latents
+from fluxhouse.engine.firstblock import FirstBlock
+from fluxhouse.engine.held import Held
+from fluxhouse.engine.linears import Delta
+from fluxhouse.engine.loaded import Loaded, LoadedModels
+from fluxhouse.engine.lora import AdapterCache
+from fluxhouse.engine.options import EngineOptions
+from fluxhouse.engine.trajectory import Trajectory, truly_guided
+from fluxhouse.engine.transformer import Segment
+from fluxhouse.engine.weights import Weights
+from fluxhouse.generation.request import Acceleration, GenerationRequest
 
 
 class Runner:
     """The models of one engine on its device."""
 
     def __init__(self, options: EngineOptions) -> None:
-        """Load every folder once. Raises WeightsUnavailable."""
+        """Look at every checkpoint; models are loaded when they are first used. Raises WeightsUnavailable."""
         self._options = options
-        self._prompts = PromptEncoder()
-        self._held: dict[Trajectory, _Held] = {}
-        device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-        loaded: dict[Path, Weights] = {}
-        with _device_errors():
-            for model in options.models.values():
-                folder = model.folder.resolve()
-                loaded[folder] = loaded.get(folder) or load(folder, device, dtype)
-        self._weights = {name: loaded[model.folder.resolve()] for name, model in options.models.items()}
+        self._device, dtype = torch.device(options.device), getattr(torch, options.dtype)
+        self.models = LoadedModels(options, self._device, dtype)
+        self._adapters = AdapterCache(options.adapter_bytes, dtype=dtype, device=options.device)
+        self._held: dict[Trajectory, Held] = {}
+        self._finishing: set[Trajectory] = set()
 
-    def grid(self, model: str) -> int:
-        """Sizes of this model are multiples of so many pixels."""
-        return self._weights[model].grid
+    def fits(self, trajectory: Trajectory) -> bool:
+        """Whether the trajectory's model is in memory, or can be beside those of the trajectories held."""
+        return self.models.fits(trajectory.request.model, self._in_use())
 
-    def step(self, trajectory: Trajectory) -> None:
-        """Move the trajectory by one step, taking it in before its first. Raises OutOfMemory or RequestRejected."""
+    def encode_prompts(self, trajectories: Sequence[Trajectory]) -> None:
+        """Encode the prompts of trajectories of one model at once, for when they are admitted."""
+        model = trajectories[0].request.model
+        prompts = [prompt for trajectory in trajectories for prompt in _prompts(trajectory.request)]
+        with device_errors(), torch.no_grad():
+            text_tokens = self._options.models[model].max_text_tokens
+            self.models.prompts.encode_all(self._take(model).weights, prompts, text_tokens)
+
+    def admit(self, trajectory: Trajectory) -> None:
+        """Take a trajectory in where it is new. Raises OutOfMemory, RequestRejected or WeightsUnavailable."""
+        if trajectory in self._held:
+            return
         started = time.perf_counter()
-        with _device_errors(), torch.no_grad():
-            if trajectory not in self._held:
-                self._held[trajectory] = self._admit(trajectory)
-            self._step(trajectory, self._held[trajectory])
-            self._settle()
-        trajectory.step += 1
+        with device_errors(), torch.no_grad():
+            self._held[trajectory] = self._hold(trajectory, self._take(trajectory.request.model))
         trajectory.seconds += time.perf_counter() - started
+
+    def step(self, trajectories: Sequence[Trajectory]) -> None:
+        """Move trajectories of one lane by one step each. Where it raises, none has moved. Raises as `admit` does."""
+        for trajectory in trajectories:
+            self.admit(trajectory)
+        started = time.perf_counter()
+        held = [self._held[trajectory] for trajectory in trajectories]
+        places = [trajectory.first + trajectory.step for trajectory in trajectories]
+        with device_errors(), torch.no_grad():
+            segments = [one.segments(place) for one, place in zip(held, places, strict=True)]
+            velocities = iter(self._forward(trajectories[0], [segment for own in segments for segment in own]))
+            for trajectory, one, place, own in zip(trajectories, held, places, segments, strict=True):
+                one.advance([next(velocities) for _ in own], place, trajectory.request.true_guidance or 1.0)
+            wait_for(self._device)
+        seconds = time.perf_counter() - started
+        tokens = sum(trajectory.tokens for trajectory in trajectories)
+        for trajectory in trajectories:
+            trajectory.step += 1
+            trajectory.seconds += seconds * trajectory.tokens / tokens
+        first = trajectories[0]
+        if first.step > 1:  # The first step sets up what later ones find ready: its time says little.
+            self.models.rehearse(first, self._take(first.request.model), seconds * first.tokens / tokens)
 
     def preview(self, trajectory: Trajectory) -> bytes:
         """A small JPEG of where the trajectory is heading."""
         started = time.perf_counter()
-        held, weights = self._held[trajectory], self._weights[trajectory.request.model]
-        assert held.velocity is not None
-        sigma = held.sigmas[trajectory.first + trajectory.step]
-        with _device_errors(), torch.no_grad():
-            heading = held.latents - sigma.to(held.latents.dtype) * held.velocity
-            small = autoencode.decode_small(weights, self._unpack(trajectory, weights, heading))
+        weights = self._take(trajectory.request.model).weights
+        with device_errors(), torch.no_grad():
+            heading = self._held[trajectory].heading(trajectory.first + trajectory.step)
+            small = autoencode.decode_small(weights, _unpack(trajectory, weights, heading))
         trajectory.seconds += time.perf_counter() - started
         return to_preview(small)
 
-    def decode(self, trajectory: Trajectory) -> MadeImage:
-        """The finished picture, cut to the size asked for, as a file. The trajectory is let go."""
-        started = time.perf_counter()
-        request, weights = trajectory.request, self._weights[trajectory.request.model]
-        with _device_errors():
-            latents = self._held.pop(trajectory).latents
-            picture = autoencode.decode(weights, self._unpack(trajectory, weights, latents))
-        guidance = trajectory.guidance if weights.takes_guidance else None
-        facts = metadata(request, trajectory.seed, trajectory.schedule_steps, guidance, self._options.name)
-        content = to_file(autoencode.crop_centre(picture, request.width, request.height), request, facts)
-        trajectory.seconds += time.perf_counter() - started
-        return MadeImage(
-            trajectory.index, content, request.format.content_type, request.width, request.height, trajectory.seed
-        )
+    def let_go(self, trajectory: Trajectory) -> Latents:
+        """A finished trajectory's latents; only its model is held until it is dropped."""
+        weights = self._take(trajectory.request.model).weights
+        self._finishing.add(trajectory)
+        return Latents(trajectory, weights, _unpack(trajectory, weights, self._held.pop(trajectory).latents))
 
     def drop(self, trajectories: Iterable[Trajectory]) -> None:
-        """Let go of trajectories that will not be finished."""
+        """Let go of trajectories that are done with."""
         for trajectory in trajectories:
             self._held.pop(trajectory, None)
+            self._finishing.discard(trajectory)
 
-    def _admit(self, trajectory: Trajectory) -> _Held:
-        request = trajectory.request
-        weights, model = self._weights[request.model], self._options.models[request.model]
-        rows, columns = trajectory.canvas_height // weights.grid, trajectory.canvas_width // weights.grid
-        sigmas = sampling.schedule(trajectory.schedule_steps, rows * columns, weights.schedule, weights.device)
-        ids = [sampling.positions(rows, columns, weights.device, weights.dtype)]
-        references = None
-        if request.task is Task.EDIT:
-            references, places = self._references(trajectory, weights, model)
-            ids.append(places)
-        guidance = None
-        if weights.takes_guidance:
-            guidance = torch.full([1], trajectory.guidance or 0.0, device=weights.device, dtype=torch.float32)
-        return _Held(
-            latents=sampling.pack(self._first_latents(trajectory, weights, sigmas)),
-            sigmas=sigmas,
-            prompt=self._prompts.encode(weights, request.prompt, model.max_text_tokens),
-            ids=torch.cat(ids),
-            references=references,
-            guidance=guidance,
+    def make_room(self) -> None:
+        """Give up what can be made again, after the device had not enough memory."""
+        self.models.prompts.forget()
+        empty(self._device)
+
+    def _hold(self, trajectory: Trajectory, loaded: Loaded) -> Held:
+        beginning = begin(trajectory, loaded.weights, self._options.models[trajectory.request.model])
+        # The images of a request differ in nothing that their conditionings hold.
+        twin = next((held for other, held in self._held.items() if other.number == trajectory.number), None)
+        conditionings = twin.conditionings if twin else self._condition(trajectory, loaded, beginning)
+        high = trajectory.request.acceleration is Acceleration.HIGH
+        memories = tuple(FirstBlock(self._options.skip_threshold) if high else None for _ in conditionings)
+        return Held(beginning, beginning.latents, conditionings, memories)
+
+    def _condition(self, trajectory: Trajectory, loaded: Loaded, beginning: Beginning) -> tuple[Conditioning, ...]:
+        """A conditioning for each segment."""
+        request, weights = trajectory.request, loaded.weights
+        adapters = [(self._adapters.get(path, loaded.shapes), scale) for path, scale in trajectory.adapters]
+        times = beginning.sigmas[:-1] * weights.schedule["num_train_timesteps"]
+        guidance = (trajectory.guidance or 0.0) if weights.takes_guidance else None
+        text_tokens = self._options.models[request.model].max_text_tokens
+        return tuple(
+            Conditioning(
+                weights.transformer,
+                prompt.tokens[0],
+                beginning.ids,
+                Course(times, guidance, prompt.pooled),
+                [Delta(adapter.deltas, scale) for adapter, scale in adapters if scale],
+                exact=request.acceleration is Acceleration.NONE,
+            )
+            for prompt in self.models.prompts.encode_all(weights, _prompts(request), text_tokens)
         )
 
-    def _first_latents(self, trajectory: Trajectory, weights: Weights, sigmas: torch.Tensor) -> torch.Tensor:
-        """Latents [1, c, h, w] at the first sigma: noise, or noise over the input image."""
-        generator = torch.Generator("cpu").manual_seed(trajectory.seed)
-        width, height = trajectory.canvas_width, trajectory.canvas_height
-        scale = weights.pixels_per_latent
-        shape = (1, weights.latent_channels, height // scale, width // scale)
-        if trajectory.request.task is not Task.VARY:
-            return sampling.draw(generator, shape, weights.device, weights.dtype)
-        shown = autoencode.encode(weights, open_input(trajectory.inputs[0]), width, height, generator)
-        drawn = sampling.draw(generator, shape, weights.device, weights.dtype)
-        return sampling.mix(shown, drawn, sigmas[trajectory.first])
+    def _forward(self, trajectory: Trajectory, segments: Sequence[Segment]) -> list[torch.Tensor]:
+        """The velocities of all segments: in one forward where that is allowed, else one after the other."""
+        packed, level = self._take(trajectory.request.model).packed, trajectory.request.acceleration
+        tokens = sum(sum(segment.conditioning.sizes) for segment in segments)
+        if tokens <= self.models.pack_tokens(trajectory):
+            return packed.forward(segments, level)
+        return [packed.forward([segment], level)[0] for segment in segments]
 
-    def _references(
-        self, trajectory: Trajectory, weights: Weights, model: ModelWeights
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Tokens [1, m, 4c] and ids [m, 3] of all references: frame 1, further ones beside or below the first."""
-        tokens, places = [], []
-        bottom = right = 0
-        for path in trajectory.inputs:
-            picture = open_input(path)
-            width, height = trajectory.canvas_width, trajectory.canvas_height
-            if not model.fit_references:
-                width, height = autoencode.reference_size(picture, weights.grid)
-            rows, columns = height // weights.grid, width // weights.grid
-            origin = (0, right) if bottom + rows > right + columns else (bottom, 0)
-            tokens.append(sampling.pack(autoencode.encode(weights, picture, width, height)))
-            places.append(sampling.positions(rows, columns, weights.device, weights.dtype, 1, origin))
-            bottom, right = max(bottom, origin[0] + rows), max(right, origin[1] + columns)
-        return torch.cat(tokens, dim=1), torch.cat(places)
+    def _take(self, model: str) -> Loaded:
+        return self.models.take(model, self._in_use())
 
-    def _step(self, trajectory: Trajectory, held: _Held) -> None:
-        weights = self._weights[trajectory.request.model]
-        at = trajectory.first + trajectory.step
-        sigma, following = held.sigmas[at], held.sigmas[at + 1]
-        seen = held.latents if held.references is None else torch.cat([held.latents, held.references], dim=1)
-        # Rounded to the model's type before and after the division, as diffusers does.
-        timestep = (sigma * weights.schedule["num_train_timesteps"]).expand(1).to(weights.dtype) / 1000
-        velocity = weights.transformer(
-            hidden_states=seen,
-            timestep=timestep,
-            guidance=held.guidance,
-            pooled_projections=held.prompt.pooled,
-            encoder_hidden_states=held.prompt.tokens,
-            txt_ids=held.prompt.ids,
-            img_ids=held.ids,
-            return_dict=False,
-        )[0]
-        held.velocity = velocity[:, : held.latents.shape[1]]
-        held.latents = sampling.euler_step(held.latents, held.velocity, sigma, following)
-
-    def _unpack(self, trajectory: Trajectory, weights: Weights, latents: torch.Tensor) -> torch.Tensor:
-        scale = weights.pixels_per_latent
-        return sampling.unpack(latents, trajectory.canvas_height // scale, trajectory.canvas_width // scale)
-
-    def _settle(self) -> None:
-        """Wait for the device, so that a step's seconds are its own and a cancel is at most a step late."""
-        if self._options.device.startswith("cuda"):
-            torch.cuda.synchronize()
+    def _in_use(self) -> set[str]:
+        return {trajectory.request.model for trajectory in (*self._held, *self._finishing)}
 
 
 def sample_request(model: str, grid: int) -> GenerationRequest:
     """The smallest request worth making, to prove at start that the model works."""
-    return GenerationRequest(model=model, prompt="a test", width=4 * grid, height=4 * grid, seed=0, steps=1)
+    return GenerationRequest(model=model, prompt="a test", width=4 * grid, height=4 * grid, seed=0, steps=2)
 
 
-@contextmanager
-def _device_errors() -> Iterator[None]:
-    """Foreign errors of the device as our own."""
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemory from error
-    except RuntimeError as error:
-        if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-            raise OutOfMemory from error
-        raise
+def _prompts(request: GenerationRequest) -> list[str]:
+    """The prompt of each segment."""
+    negative = [request.negative_prompt or ""] if truly_guided(request) else []
+    return [request.prompt, *negative]
+
+
+def _unpack(trajectory: Trajectory, weights: Weights, latents: torch.Tensor) -> torch.Tensor:
+    scale = weights.pixels_per_latent
+    return sampling.unpack(latents, trajectory.canvas_height // scale, trajectory.canvas_width // scale)

@@ -1,0 +1,105 @@
+"""The way from latents to a file, beside the steps of others: one thread decodes, two write files."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from fluxhouse.engine import autoencode
+from fluxhouse.engine.device import beside, device_errors, empty
+from fluxhouse.engine.encode import metadata, to_file
+from fluxhouse.engine.trajectory import Trajectory
+from fluxhouse.engine.weights import Weights
+from fluxhouse.generation.errors import GenerationFailed, OutOfMemory, PlatformError
+from fluxhouse.generation.image import MadeImage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Latents:
+    """A finished trajectory's latents [1, c, h, w], and the weights to decode them with."""
+
+    trajectory: Trajectory
+    weights: Weights
+    latents: torch.Tensor
+
+
+Outcome = MadeImage | PlatformError
+_Result = TypeVar("_Result")
+
+
+class Finisher:
+    """Turns latents into files in threads of its own, small pictures first, and tells `done` from there."""
+
+    def __init__(self, served_by: str, done: Callable[[Trajectory, Outcome], None]) -> None:
+        self._served_by = served_by
+        self._done = done
+        self._numbers = itertools.count()
+        self._waiting: queue.PriorityQueue[tuple[int, int, Latents]] = queue.PriorityQueue()
+        self._writers = ThreadPoolExecutor(2, "write")
+        threading.Thread(target=self._decode_all, name="decode", daemon=True).start()
+
+    def finish(self, latents: Latents) -> None:
+        """Have them decoded and written; `done` is told of the image, or of why there is none."""
+        self._waiting.put((latents.latents.numel(), next(self._numbers), latents))
+
+    def _decode_all(self) -> None:
+        while True:
+            _, _, latents = self._waiting.get()
+            picture = self._guarded(latents.trajectory, partial(decode, latents))
+            if picture is not None:
+                self._writers.submit(self._write, latents, picture)
+
+    def _write(self, latents: Latents, picture: Image.Image) -> None:
+        made = self._guarded(latents.trajectory, partial(write, latents, picture, self._served_by))
+        if made is not None:
+            self._done(latents.trajectory, made)
+
+    def _guarded(self, trajectory: Trajectory, work: Callable[[], _Result]) -> _Result | None:
+        try:
+            return work()
+        except PlatformError as error:
+            self._done(trajectory, error)
+        except Exception:
+            # The outermost frame of a thread: one picture must not end the others.
+            traceback.print_exc()
+            self._done(trajectory, GenerationFailed())
+        return None
+
+
+def decode(latents: Latents) -> Image.Image:
+    """The picture, cut to the size asked for. Raises OutOfMemory at the second time, or GenerationFailed."""
+    started = time.perf_counter()
+    try:
+        picture = _decode(latents)
+    except OutOfMemory:
+        # A step beside it may have taken what it lacked.
+        empty(latents.weights.device)
+        picture = _decode(latents)
+    latents.trajectory.seconds += time.perf_counter() - started
+    request = latents.trajectory.request
+    return autoencode.crop_centre(picture, request.width, request.height)
+
+
+def _decode(latents: Latents) -> Image.Image:
+    with device_errors(), beside(latents.weights.device):
+        return autoencode.decode(latents.weights, latents.latents)
+
+
+def write(latents: Latents, picture: Image.Image, served_by: str) -> MadeImage:
+    """The picture as a file that says how it was made."""
+    trajectory, request = latents.trajectory, latents.trajectory.request
+    guidance = trajectory.guidance if latents.weights.takes_guidance else None
+    facts = metadata(request, trajectory.seed, trajectory.schedule_steps, guidance, served_by)
+    kind, size = request.format.content_type, (request.width, request.height)
+    return MadeImage(trajectory.index, to_file(picture, request, facts), kind, *size, trajectory.seed)
