@@ -29,6 +29,8 @@ Body = dict[str, Any]
 FORMATS: Mapping[str, OutputFormat] = {"png": OutputFormat.PNG, "jpeg": OutputFormat.JPEG, "webp": OutputFormat.WEBP}
 B64 = "b64_json"
 _LONGEST_PARAM = 100
+# By the first words LiteLLM tells what it is.
+_WRONG_KEY = "Incorrect API key provided: it is missing, unknown, expired or revoked."
 _TOKEN_PIXELS = 16 * 16  # of which a FLUX transformer sees one token
 _BYTES_PER_TEXT_TOKEN = 4
 
@@ -72,7 +74,8 @@ def failure_body(error: PlatformError) -> Body:
     general = "invalid_request_error" if status_of(error) < 500 else "server_error"
     kind, code = next((_WORDS[each] for each in type(error).__mro__ if each in _WORDS), (general, error.code))
     param = None if error.field is None else _sayable(error.field[:_LONGEST_PARAM])
-    return {"error": {"message": _sayable(error.message), "type": kind, "param": param, "code": code}}
+    message = _WRONG_KEY if isinstance(error, InvalidKey) else _sayable(error.message)
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def failure_of(job: Job) -> PlatformError | None:
