@@ -8,7 +8,7 @@ import numpy as np
 
 from fluxhouse.builtin.captions_examples import example_for
 from fluxhouse.builtin.painter.sampling import one_of
-from fluxhouse.builtin.painter.scene import Body, Figures, Landmark, Landscape, Scene, Shape, Style, Weather
+from fluxhouse.builtin.painter.scene import Body, Figures, Landmark, Landscape, Scene, Shape, Style, Time, Weather
 from fluxhouse.builtin.painter.words import (
     BODIES,
     COLOURS,
@@ -23,6 +23,7 @@ from fluxhouse.builtin.painter.words import (
     TIME_NOUNS,
     TIMES,
     WEATHERS,
+    Words,
     say,
     shape_words,
     with_article,
@@ -35,6 +36,9 @@ _GROUNDS = ("on a {} background", "on a plain {} background", "{} background", "
 _GROUNDS_HELD_OUT = ("against a {} backdrop", "over a solid {} ground")
 _ROWS = {True: ("in a row", "side by side"), False: ("in a column", "one above the other")}
 _FILLERS = ("beautiful", "stunning", "highly detailed", "dramatic", "cinematic", "4k", "peaceful", "masterpiece")
+_FAIR = {"sky", "sunny", "bright", "clear", "daylight"}
+"""Words that say that the weather is fair."""
+
 _OPENINGS = ("an image of", "a drawing of", "draw", "show", "create", "an illustration of", "please make")
 
 
@@ -96,7 +100,8 @@ def _are_alike(shapes: Sequence[Shape]) -> bool:
 
 def _alike(shapes: Sequence[Shape], rng: np.random.Generator, arranged: bool) -> str:
     one = shapes[0]
-    words = f"{COUNTS[len(shapes)]} {say(rng, SIZES, one.size)} {say(rng, COLOURS, one.colour)} {plural(FORMS[one.form][0])}"
+    size, colour = say(rng, SIZES, one.size), say(rng, COLOURS, one.colour)
+    words = f"{COUNTS[len(shapes)]} {size} {colour} {plural(FORMS[one.form][0])}"
     in_row = shapes[0].place.value.endswith("left")
     return f"{words} {one_of(rng, _ROWS[in_row])}" if arranged else words
 
@@ -126,9 +131,9 @@ def _landscape(view: Landscape, style: Style, rng: np.random.Generator) -> str:
     place = say(rng, TERRAINS, view.terrain)
     landmarks = [_landmark(one, rng) for one in view.landmarks if rng.random() < 0.93]
     if timed and rng.random() < 0.35:
-        core = f"{say(rng, TIME_NOUNS, view.time)} over {place}"
+        core = f"{_when(view, TIME_NOUNS, rng)} over {place}"
     else:
-        core = f"{place} {say(rng, TIMES, view.time)}" if timed else place
+        core = f"{place} {_when(view, TIMES, rng)}" if timed else place
     extras = _extras(view, rng)
     rng.shuffle(extras)
     if landmarks and rng.random() < 0.3:
@@ -140,6 +145,14 @@ def _landscape(view: Landscape, style: Style, rng: np.random.Generator) -> str:
     if rng.random() < 0.2:
         text = f"{text}, {one_of(rng, _FILLERS)}"
     return _styled(text, style, rng)
+
+
+def _when(view: Landscape, words: Words[Time], rng: np.random.Generator) -> str:
+    """The time, in words that do not belie the weather."""
+    while True:
+        when = say(rng, words, view.time)
+        if view.weather is Weather.CLEAR or not _FAIR & set(when.split()):
+            return when
 
 
 def _landmark(landmark: Landmark, rng: np.random.Generator) -> str:
@@ -173,7 +186,7 @@ def _styled(text: str, style: Style, rng: np.random.Generator) -> str:
 
 def _landscape_held_out(view: Landscape, style: Style, rng: np.random.Generator) -> str:
     place, words = say(rng, TERRAINS, view.terrain), say(rng, STYLES, style)
-    when = "" if style in TIMELESS else f" {say(rng, TIMES, view.time)}"
+    when = "" if style in TIMELESS else f" {_when(view, TIMES, rng)}"
     parts = [f"{say(rng, KINDS, one.kind)} {SIDES[one.side][0]}" for one in view.landmarks]
     if view.body is not Body.NONE:
         parts.append(f"{say(rng, BODIES, view.body)} {SIDES[view.side][0]}")

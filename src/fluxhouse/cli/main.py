@@ -10,6 +10,7 @@ from fluxhouse.assembly import EngineMissing
 from fluxhouse.cli import accounts, credits, keys, models, people
 from fluxhouse.cli.backup import backup
 from fluxhouse.cli.bench.main import bench
+from fluxhouse.cli.builtin import main as builtin
 from fluxhouse.cli.doctor import doctor
 from fluxhouse.cli.generate import generate
 from fluxhouse.cli.opening import Refusal
@@ -33,6 +34,7 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(credits.commands, name="credits")
 app.add_typer(models.commands, name="models")
 app.add_typer(bench, name="bench")
+app.add_typer(builtin.commands, name="builtin")
 
 
 def main() -> None:
