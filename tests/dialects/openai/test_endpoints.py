@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+
+from PIL import Image
 
 from fluxhouse.core import jobs
 from fluxhouse.dialects.dialect import Door
@@ -19,6 +22,12 @@ def refused(answer):
     error = answer.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
     return answer.status_code, error["param"], error["code"]
+
+
+def picture_of(side):
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), "red").save(file, "PNG")
+    return file.getvalue()
 
 
 def newest(connection, caller):
@@ -144,6 +153,32 @@ async def test_an_expired_answer_is_gone(house):
     job = await house.platform.door.ask(house.key, None, newest)
     await house.platform.door.remove_output(job)
     assert refused(await house.client.post(GENERATE, **asked)) == (410, None, "output_expired")
+
+
+async def test_every_picture_costs_its_price(house):
+    """And what fails its checks late leaves nothing behind: neither a charge nor a file."""
+    assert (await house.client.post(GENERATE, json=SMALL | {"n": 3})).status_code == 200
+    assert await house.credits() == {"balance": 97, "held": 0, "available": 97}
+    form = {
+        "data": {"prompt": "x", "model": "flux-kontext-dev"},
+        "files": [("image[]", picture_of(8)), ("image[]", b"x")],
+    }
+    assert refused(await house.client.post(EDIT, **form)) == (400, "image", "invalid_image")
+    assert await house.credits() == {"balance": 97, "held": 0, "available": 97}
+    kept = [path for path in house.platform.settings.files_folder.rglob("*") if path.is_file()]
+    assert len([path for path in kept if "outputs" in path.parts]) == 3
+    assert not [path for path in kept if "inputs" in path.parts]
+
+
+async def test_a_stream_is_repeated_by_its_key(house):
+    """The picture that was made, without its previews."""
+    asked = {"json": SMALL | {"stream": True, "partial_images": 1}, "headers": {"Idempotency-Key": "once"}}
+    first, again = [await house.client.post(GENERATE, **asked) for _ in range(2)]
+    assert again.headers["idempotent-replayed"] == "true"
+    done = [answer.text.strip().splitlines()[-1] for answer in (first, again)]
+    pictures = [json.loads(line.removeprefix("data: "))["b64_json"] for line in done]
+    assert pictures[0] == pictures[1]
+    assert (await house.credits())["balance"] == 99
 
 
 async def test_every_submit_tells_its_rate_and_its_job(house):
