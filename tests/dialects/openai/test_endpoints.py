@@ -108,7 +108,7 @@ async def test_a_form_that_makes_no_sense_is_refused(house):
 
 
 async def test_a_stream_ends_when_the_process_does(build):
-    """Its client is told, in the words that its SDK raises."""
+    """Its client is told, in the words that its SDK raises, and pays for nothing that it cannot get."""
     house = await build(TestCard(steps=4, step_seconds=5.0))
     asking = asyncio.create_task(house.client.post(GENERATE, json=SMALL | {"stream": True}))
     for _ in range(100):
@@ -121,6 +121,8 @@ async def test_a_stream_ends_when_the_process_does(build):
     event, told, *_ = answer.text.splitlines()
     assert event == "event: error"
     assert json.loads(told.removeprefix("data: "))["error"]["code"] == "shutting_down"
+    job = await house.platform.door.ask(house.key, None, newest)
+    assert job.cancel_requested_at is not None
 
 
 async def test_a_picture_that_takes_too_long_is_given_up(build, monkeypatch):

@@ -18,7 +18,7 @@ from fluxhouse.core.feed import Hint, StateChanged
 from fluxhouse.core.jobs import Job
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.openai import answers
-from fluxhouse.generation.backend import Preview, StepDone
+from fluxhouse.generation.backend import Preview
 from fluxhouse.generation.errors import PlatformError
 from fluxhouse.generation.request import OutputFormat, Task
 
@@ -41,14 +41,18 @@ class Stream(Response):
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        await self._door.while_connected(receive, self._job, self._tell(send), kept=self._kept)
+        left = await self._door.while_connected(receive, self._job, self._tell(send), kept=self._kept)
+        if left is not None and not left.state.terminal and not self._kept:
+            await self._door.abandon(left)
 
     async def _tell(self, send: Send) -> Job:
-        async with aclosing(Following(self._door, self._job).events()) as events:
+        """Send every event; the job as it was left."""
+        following = Following(self._door, self._job)
+        async with aclosing(following.events()) as events:
             async for text in events:
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-        return self._job
+        return following.job
 
 
 class Following:
@@ -56,19 +60,19 @@ class Following:
 
     def __init__(self, door: Door, job: Job) -> None:
         self._door = door
-        self._job = job
+        self.job = job
         self._kind = "image_generation" if job.request.task is Task.GENERATE else "image_edit"
         self._partials = 0
         self._told_at = asyncio.get_running_loop().time()
 
     async def events(self) -> AsyncGenerator[str, None]:
         """The stream's text, event by event. Subscribed before it reads, so that no change falls in between."""
-        door, job_id = self._door, self._job.id
+        door, job_id = self._door, self.job.id
         with door.feed.subscribe(job_id) as hints:
             while True:
-                job = await door.any_job(job_id)
-                if job.state.terminal:
-                    yield await self._end(job)
+                self.job = await door.any_job(job_id)
+                if self.job.state.terminal:
+                    yield await self._end()
                     return
                 if door.feed.closed:
                     yield _event("error", answers.failure_body(answers.Ending()))
@@ -97,31 +101,31 @@ class Following:
 
     def _is_due(self, preview: Preview) -> bool:
         """Spreads the partial images evenly over the steps that backends show."""
-        asked = int(self._job.terms.remarks["partial_images"])
-        newest = self._door.feed.step(self._job.id)
-        steps = newest.steps if isinstance(newest, StepDone) else 1
+        asked = int(self.job.terms.remarks["partial_images"])
+        newest = self._door.feed.step(self.job.id)
+        steps = newest.steps if newest is not None else 1
         return self._partials < asked and preview.step >= steps * _SHOWN_SHARE * (self._partials + 1) / (asked + 1)
 
     async def _partial(self, preview: Preview) -> str:
-        content = await asyncio.to_thread(_as_file, preview.content, self._job.request.format)
+        content = await asyncio.to_thread(_as_file, preview.content, self.job.request.format)
         number, self._partials = self._partials, self._partials + 1
         return self._picture("partial_image", base64.b64encode(content).decode(), {"partial_image_index": number})
 
-    async def _end(self, job: Job) -> str:
-        failed = answers.failure_of(job)
+    async def _end(self) -> str:
+        failed = answers.failure_of(self.job)
         try:
             if failed is not None:
                 raise failed
-            (picture,) = await answers.in_base64(self._door, job)
+            (picture,) = await answers.in_base64(self._door, self.job)
         except PlatformError as error:
             return _event("error", answers.failure_body(error))
-        return self._picture("completed", picture, {"usage": answers.usage(job)})
+        return self._picture("completed", picture, {"usage": answers.usage(self.job)})
 
     def _picture(self, what: str, text: str, more: Mapping[str, Any]) -> str:
         name = f"{self._kind}.{what}"
         created = int(self._door.clock.now().timestamp())
         return _event(
-            name, {"type": name, answers.B64: text, "created_at": created, **answers.facts(self._job), **more}
+            name, {"type": name, answers.B64: text, "created_at": created, **answers.facts(self.job), **more}
         )
 
 
