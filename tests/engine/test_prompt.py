@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import torch
 from diffusers import FluxPipeline
 
@@ -27,3 +28,28 @@ def test_the_latest_prompts_are_remembered(checkpoint: Path) -> None:
     assert encoder.encode(weights, "a fox", 12).tokens.shape[1] == 12
     encoder.encode(weights, "a dog", 24)
     assert encoder.encode(weights, "a fox", 24) is not first
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_prompts_that_share_a_batch_come_out_as_alone(checkpoint: Path, dtype: torch.dtype) -> None:
+    """Batched where that was proven, one by one where it was not: the bits are those of each prompt alone."""
+    weights = load(checkpoint, torch.device("cpu"), dtype)
+    alone, together = PromptEncoder(), PromptEncoder()
+    together.prove(weights, 24)
+    prompts = ["a fox", "", "the sea at night", "a fox"]
+    batch = together.encode_all(weights, prompts, 24)
+    for prompt, found in zip(prompts, batch, strict=True):
+        single = alone.encode(weights, prompt, 24)
+        assert torch.equal(found.tokens, single.tokens)
+        assert torch.equal(found.pooled, single.pooled)
+    assert batch[0] is batch[3]
+
+
+def test_what_is_forgotten_is_encoded_again(checkpoint: Path) -> None:
+    """To have its memory, when the device has too little."""
+    weights, encoder = load(checkpoint, torch.device("cpu"), torch.float32), PromptEncoder()
+    first = encoder.encode(weights, "a fox", 24)
+    encoder.forget()
+    again = encoder.encode(weights, "a fox", 24)
+    assert again is not first
+    assert torch.equal(again.tokens, first.tokens)
