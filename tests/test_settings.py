@@ -33,6 +33,11 @@ def test_every_variable_is_read(monkeypatch):
         "FLUXHOUSE_OUTPUT_TTL": "36h",
         "FLUXHOUSE_EGRESS_ALLOW": "10.0.0.0/8,fd00::/8",
         "FLUXHOUSE_SIGN_UP": "true",
+        "FLUXHOUSE_HF_URL": "https://hub.example.com/",
+        "FLUXHOUSE_HF_TOKEN": "hf_secret",
+        "FLUXHOUSE_CIVITAI_URL": "https://civitai.example.com",
+        "FLUXHOUSE_CIVITAI_TOKEN": "civitai_secret",
+        "FLUXHOUSE_LORA_BYTES": "1000000",
         "FLUXHOUSE_DEVICE": "cuda:1",
         "FLUXHOUSE_THREADS": "3",
         "FLUXHOUSE_MODEL_BYTES": "40GB",
@@ -53,6 +58,8 @@ def test_every_variable_is_read(monkeypatch):
     assert settings.output_ttl == timedelta(hours=36)
     assert settings.egress_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert (settings.threads, settings.port, settings.device) == (3, 9000, "cuda:1")
+    assert (settings.hf_url, settings.lora_bytes) == ("https://hub.example.com", 1_000_000)
+    assert "hf_secret" not in str(settings.shown())
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,34 @@ def test_an_array_checks_its_items():
         scales.check([1, True])
 
 
+def test_limits_of_an_array_hold_for_every_item():
+    """Ranges, lengths and patterns item by item, and so many items at most."""
+    scales = Parameter(name="scales", type="array", item_type="number", minimum=-1, maximum=3, max_items=2)
+    assert scales.check([3, -1]) == [3.0, -1.0]
+    for wrong in ([3.5], [0, -1.5], [0, 0, 0], [10**400]):
+        with pytest.raises(InvalidParameter, match="`scales`"):
+            scales.check(wrong)
+    assert scales.range_text() == "at most 2 items, each from -1 to 3"
+    names = Parameter(name="names", type="array", item_type="string", pattern="^[a-z]+$", max_length=2)
+    assert names.check(["ab", "c"]) == ["ab", "c"]
+    for wrong in (["abc"], ["a", "B"]):
+        with pytest.raises(InvalidParameter):
+            names.check(wrong)
+
+
+def test_an_item_that_names_a_lora_is_text_or_an_object_of_one_name():
+    """A scale goes with it; a null scale is none."""
+    loras = Parameter(name="loras", type="array", item_type="lora", pattern="^[a-z]+$", maximum=3)
+    assert loras.check(["a", {"id": "b", "scale": 2}, {"url": "c", "scale": None}]) == [
+        "a",
+        {"id": "b", "scale": 2.0},
+        {"url": "c"},
+    ]
+    for wrong in ({}, {"id": "a", "url": "b"}, {"id": None}, {"id": "A"}, {"id": "a", "scale": 4}, {"id": "a", "x": 1}):
+        with pytest.raises(InvalidParameter, match="`loras`"):
+            loras.check([wrong])
+
+
 def test_text_that_utf8_cannot_hold_is_refused():
     """A lone surrogate is no text."""
     with pytest.raises(InvalidParameter, match="surrogates"):

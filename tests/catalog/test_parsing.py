@@ -1,10 +1,11 @@
 """From body to request: every parameter of the family entrypoint, and the rules across parameters."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.catalog.parsing import parse
 from fluxhouse.generation.errors import InvalidParameter, RequestRejected, UnsupportedParameter
 from fluxhouse.generation.image import InputImage
 from fluxhouse.generation.request import Task
@@ -12,6 +13,7 @@ from fluxhouse.generation.request import Task
 CATALOG = Catalog.load()
 URL = "https://example.com/cat.png"
 PICTURE = InputImage(key="inputs/cat", width=1600, height=900)
+MASKED = {"image": URL, "mask": "file_mask"}
 
 
 def request(body, model="flux", inputs=(), seed=7):
@@ -42,15 +44,13 @@ CHANGES = [
     ({"width": 512, "height": 1440.0, "aspect_ratio": "custom"}, {"width": 512, "height": 1440}),
     ({"megapixels": "0.25"}, {"width": 512, "height": 512}),
     ({"lora_scale": 1.0}, {}),
+    ({"hf_lora": "owner/name"}, {}),
+    ({"hf_loras": ["owner/name"], "lora_scales": [0.5]}, {}),
+    ({"lora_weights": "owner/name"}, {}),
+    ({"customLoras": ["lora_1"]}, {}),
 ]
 REFUSED = [
     {"prompt_upsampling": True},
-    {"hf_lora": "owner/name"},
-    {"hf_loras": ["owner/name"]},
-    {"lora_weights": "owner/name"},
-    {"lora_scale": 0.5},
-    {"lora_scales": [0.5]},
-    {"customLoras": [{"url": "x"}]},
 ]
 
 
@@ -91,7 +91,10 @@ def test_a_client_that_sends_every_default_is_served(model):
     defaults = {
         entry.name: entry.default for entry in (*model.parameters, *model.foreign) if entry.name not in ("prompt",)
     }
-    assert request(defaults, model.id) == request({"aspect_ratio": defaults["aspect_ratio"]}, model.id)
+    needed = MASKED if model.input_task is Task.FILL else {}
+    inputs = (PICTURE, PICTURE) if needed else ()
+    asked = request(defaults | needed, model.id, inputs)
+    assert asked == request({"aspect_ratio": defaults["aspect_ratio"]} | needed, model.id, inputs)
 
 
 @pytest.mark.parametrize(
@@ -200,8 +203,36 @@ def test_inputs_must_answer_the_values():
         request({"input_image": URL})
 
 
-def test_fill_is_refused_by_the_name_of_what_it_needs():
-    """Until the engine can paint into a mask, every request says so."""
-    error = refusal({}, "flux-fill-dev", UnsupportedParameter)
-    assert error.field == "image"
-    assert isinstance(error, RequestRejected)
+def test_fill_takes_a_picture_and_its_mask():
+    """The size follows the picture, whatever the mask's; a ratio that is named goes before it."""
+    mask = InputImage(key="inputs/mask", width=64, height=64)
+    made = request(MASKED, "flux-fill-dev", (PICTURE, mask))
+    assert (made.task, made.inputs, made.strength) == (Task.FILL, ("inputs/cat", "inputs/mask"), None)
+    assert (made.width, made.height) == (1360, 768)
+    assert CATALOG.parse("flux-fill-dev", {"prompt": "a cat"} | MASKED).input_values == tuple(MASKED.items())
+    square = request(MASKED | {"aspect_ratio": "1:1", "megapixels": "0.25"}, "flux-fill-dev", (PICTURE, mask))
+    assert (square.width, square.height) == (512, 512)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"mask": None}, "mask"),
+        ({"image": None}, "image"),
+        ({"mask": "mask.png"}, "mask"),
+        ({"image": 7}, "image"),
+        ({"input_image": URL}, "input_image"),
+    ],
+)
+def test_fill_is_refused_by_the_name_of_what_is_wrong(changes, field):
+    """Without one of the two, or with one that is no picture's address, nothing is taken in."""
+    assert refusal(MASKED | changes, "flux-fill-dev").field == field
+
+
+def test_a_model_that_needs_what_is_not_supported_says_so():
+    """Every request is refused by the name of the first parameter that it cannot do without."""
+    fill = CATALOG.model("flux-fill-dev")
+    needy = replace(fill, parameters=[replace(one, supported=one.name != "image") for one in fill.parameters])
+    with pytest.raises(UnsupportedParameter) as caught:
+        parse(needy, {"prompt": "a cat"} | MASKED)
+    assert (caught.value.field, isinstance(caught.value, RequestRejected)) == ("image", True)

@@ -16,6 +16,22 @@ URL = "https://example.com/a.png"
 JUNK = (None, True, False, 0, 1, 2.0, 2.5, -1, 10**30, 1e300, "", " ", "1", "custom", "a\n", [], [1], ["x"], {}, [{}])
 TEXTS = (URL, "file_" + "0f" * 16, "data:image/png;base64,AAAA", URL + "\n", "ftp://a", "a\x00b", "\ufeff", "\x85", "x")
 
+LORAS = ("owner/name", "owner/name/a (1).safetensors", "lora_0f", "https://a.example/b.safetensors", "civitai:1@2")
+
+
+def random_items(parameter, chance):
+    """Mostly what the array takes, of any number about the allowed one, sometimes a wrong item among it."""
+    items = {
+        "string": LORAS,
+        "number": (0, 0.5, -1, 3.0),
+        "lora": (*LORAS, {"id": "lora_1"}, {"url": LORAS[3], "scale": 2}, {"url": LORAS[0], "scale": None}),
+    }[parameter.item_type]
+    wrong = ("a", "../b/c", 3.5, -1.5, True, None, [], {}, {"id": "lora_1", "url": "a/b"}, {"scale": 1}, {"id": 1},
+             {"id": "lora_1", "scale": 4}, {"url": "x"}, {"id": "lora_1", "weight": 1}, 10**400)  # fmt: skip
+    count = chance.choice((0, 1, 1, 2, 2, 3, 8, 9))
+    chosen = [chance.choice(items) for _ in range(count)]
+    return [*chosen, chance.choice(wrong)] if chance.random() < 0.1 else chosen
+
 
 def random_value(parameter, chance):
     """Mostly a value near the parameter's own range, sometimes anything."""
@@ -28,7 +44,9 @@ def random_value(parameter, chance):
     if parameter.type == "boolean":
         return chance.choice((True, False))
     if parameter.type == "array":
-        return chance.choice(([], ["a"], [1]))
+        return random_items(parameter, chance)
+    if parameter.name in ("hf_lora", "lora_weights"):
+        return chance.choice((*LORAS, *LORAS, "owner", "a" * 1990 + "/b", "a/" + "b" * 1998, "a/" + "b" * 1999))
     if parameter.type == "string":
         return chance.choice((*TEXTS[:3], *TEXTS[:3], *TEXTS, "é" * chance.choice((1, 10_000, 10_001))))
     low, high = parameter.minimum or 0, parameter.maximum or 10
@@ -45,6 +63,8 @@ def random_body(model, chance):
         names |= {"width", "height"}
     if chance.random() < 0.3:
         names.add("model")
+    if chance.random() < 0.3:
+        names |= set(chance.sample(("hf_lora", "lora_weights", "lora_scale", "hf_loras", "lora_scales"), 2))
     body = {name: random_value(vocabulary[name], chance) for name in names}
     if chance.random() < 0.95:
         body["prompt"] = body.get("prompt", "a cat")

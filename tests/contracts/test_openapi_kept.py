@@ -19,7 +19,10 @@ from fluxhouse.engine.testcard import TestCard
 from fluxhouse.settings import Settings
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-FEW = r"^/api/v1/(models/flux-kontext-pro/(run|quote)|models(/\{.*)?|jobs.*|webhooks.*|files.*|credits|usage)$|^/\w+z$"
+FEW = (
+    r"^/api/v1/(models/flux-kontext-pro/(run|quote)|models(/\{.*)?|jobs.*|webhooks.*|files.*|loras.*|credits|usage)$"
+    r"|^/\w+z$"
+)
 
 
 class SmallCard(TestCard):

@@ -3,8 +3,10 @@
 import schemathesis
 from schemathesis import GenerationMode
 
-# A picture must exist, be reachable and be a picture, and a host must have a public address.
-OUTSIDE = ("input_image", "image_url", "webhook_url")
+# A picture or LoRA must exist and be reachable, a host have a public address; and of LoRAs the document does not say
+# which parameters go together.
+LORAS = ("hf_lora", "hf_loras", "lora_weights", "lora_scale", "lora_scales", "customLoras")
+OUTSIDE = ("input_image", "image_url", "webhook_url", *LORAS)
 
 
 @schemathesis.check

@@ -13,13 +13,16 @@ from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.relay import Relay
+from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import bfl, native, pixazo, replicate
 from fluxhouse.dialects.dialect import Door, DoorOptions
+from fluxhouse.dialects.loras import LoraOptions
 from fluxhouse.generation.backend import Backend
 from fluxhouse.generation.clock import SystemClock
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.storage.fetch import Fetcher
+from fluxhouse.storage.hubs import HubOptions
 from fluxhouse.storage.opening import ExtraMissing, Store, open_storage
 from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.worker.deliver import Deliverer, Telling, enveloped
@@ -42,9 +45,17 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     feed, bell, meter = Feed(), Bell(), WorkMeter()
     secret = read_secret(settings)
     fetcher = Fetcher(settings.egress_allow)
-    options = DoorOptions(pepper(secret), settings.address, settings.output_ttl, router.serving(), sign_up=settings.sign_up)
+    options = DoorOptions(
+        pepper(secret),
+        settings.address,
+        settings.output_ttl,
+        router.serving(),
+        sign_up=settings.sign_up,
+        loras=_lora_options(settings),
+    )
     signer = UrlSigner(secret, settings.address)
     door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
+    shelf = Shelf(database, storage, settings.lora_bytes)
     return Platform(
         settings,
         database,
@@ -52,13 +63,21 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         Worker(database, router, storage, feed, bell, clock, meter=meter, source=_source(database, router))
         if works
         else None,
-        Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None),
+        Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None, shelf),
         Deliverer(database, fetcher, tellings(door), options.pepper, feed.changed, clock, meter=meter),
         fetcher,
         made.engines if works else (),
         meter,
         None if database.shared is None else Relay(database, database.shared, storage, feed),
     )
+
+
+def _lora_options(settings: Settings) -> LoraOptions:
+    tokens = [
+        None if token is None else token.get_secret_value() for token in (settings.hf_token, settings.civitai_token)
+    ]
+    hubs = HubOptions(settings.hf_url, tokens[0], settings.civitai_url, tokens[1])
+    return LoraOptions(hubs, settings.lora_bytes, settings.files_folder / ".drafts")
 
 
 def _storage(settings: Settings) -> Store:

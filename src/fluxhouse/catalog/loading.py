@@ -31,6 +31,7 @@ _PARAMETER_FIELDS: Mapping[str, type | UnionType] = {
     "pattern": str,
     "pattern_says": str,
     "item_type": str,
+    "max_items": int,
     "supported": bool,
 }
 

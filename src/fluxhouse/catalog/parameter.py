@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
+from fluxhouse.catalog.loras import NAMES as LORA_NAMES
 from fluxhouse.generation.errors import InvalidParameter, UnsupportedParameter
 
 Value = str | int | float | bool | list[Any] | None
 
 TYPES = ("string", "integer", "number", "boolean", "array")
-ITEM_TYPES = ("string", "number", "object")
+ITEM_TYPES = ("string", "number", "lora")
 _ARTICLES = {
     "string": "a string",
     "integer": "an integer",
     "number": "a number",
     "boolean": "true or false",
     "array": "an array",
-    "object": "an object",
+    "lora": "what names a LoRA, or an object of `id` or `url` and perhaps `scale`",
 }
 
 
@@ -29,9 +30,9 @@ class Parameter:
     """A named value of a request body.
 
     `minimum` and `maximum` are inclusive; `max_length` counts characters; `pattern` is a regular expression that means
-    the same in Python, ECMAScript and Rust, and `pattern_says` puts it in words. Null stands for an absent optional
-    value. `supported` is False where the contract has the parameter and this installation cannot do it: then only the
-    default is accepted.
+    the same in Python, ECMAScript and Rust, and `pattern_says` puts it in words; for an array all of them hold for
+    every item, of which there are at most `max_items`. Null stands for an absent optional value. `supported` is False
+    where the contract has the parameter and this installation cannot do it: then only the default is accepted.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Parameter:
     pattern: str | None = None
     pattern_says: str = ""
     item_type: str | None = None
+    max_items: int | None = None
     supported: bool = True
 
     def check(self, value: object) -> Value:
@@ -87,16 +89,25 @@ class Parameter:
 
     def _accepting_schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": self.type if self.required else [self.type, "null"]}
+        if self.type == "array":
+            return schema | _without_none({"items": self._item_schema(), "maxItems": self.max_items})
         if self.enum is not None:
             schema["enum"] = [*self.enum] if self.required else [*self.enum, None]
-        limits = {
-            "minimum": self.minimum,
-            "maximum": self.maximum,
-            "maxLength": self.max_length,
-            "pattern": self.pattern,
-            "items": {"type": self.item_type} if self.item_type else None,
-        }
-        return schema | {keyword: limit for keyword, limit in limits.items() if limit is not None}
+        return schema | self._text_limits() | self._number_limits()
+
+    def _item_schema(self) -> dict[str, Any]:
+        text = {"type": "string"} | self._text_limits()
+        number = {"type": "number"} | self._number_limits()
+        if self.item_type == "lora":
+            scale = number | {"type": ["number", "null"]}
+            return {"anyOf": [text, *(_closed({name: text, "scale": scale}, name) for name in LORA_NAMES)]}
+        return text if self.item_type == "string" else number
+
+    def _text_limits(self) -> dict[str, Any]:
+        return _without_none({"maxLength": self.max_length, "pattern": self.pattern})
+
+    def _number_limits(self) -> dict[str, Any]:
+        return _without_none({"minimum": self.minimum, "maximum": self.maximum})
 
     def _typed(self, value: object) -> Value:
         match self.type:
@@ -122,7 +133,14 @@ class Parameter:
         item_type = self.item_type or "string"
         if not all(_ITEM_CHECKS[item_type](item) for item in items):
             self._refuse(f"must be an array whose every item is {_ARTICLES[item_type]}")
-        return items
+        if self.max_items is not None and len(items) > self.max_items:
+            self._refuse(f"may have at most {self.max_items} items")
+        return [self._item(item) for item in items]
+
+    def _item(self, item: Any) -> Any:
+        if isinstance(item, dict):
+            return {name: self._item(part) for name, part in item.items() if part is not None}
+        return self._in_range(self._finite(item) if _is_number(item) else item)
 
     def _in_range(self, value: Value) -> Value:
         if isinstance(value, str):
@@ -148,6 +166,9 @@ class Parameter:
 
     def range_text(self) -> str:
         """The accepted range in words, empty where every value of the type is accepted."""
+        if self.max_items is not None:
+            each = replace(self, max_items=None).range_text()
+            return f"at most {self.max_items} items" + (f", each {each}" if each else "")
         if self.enum is not None:
             return ", ".join(self.enum)
         if self.minimum is not None and self.maximum is not None:
@@ -186,8 +207,24 @@ def _is_number(value: object) -> bool:
     return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
+def _without_none(limits: Mapping[str, object]) -> dict[str, Any]:
+    return {keyword: limit for keyword, limit in limits.items() if limit is not None}
+
+
+def _closed(properties: Mapping[str, Any], required: str) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}
+
+
+def _is_lora(item: object) -> bool:
+    if not isinstance(item, dict):
+        return isinstance(item, str)
+    named = [name for name in LORA_NAMES if name in item]
+    fits = len(named) == 1 and item.keys() <= {*named, "scale"} and isinstance(item[named[0]], str)
+    return fits and (item.get("scale") is None or _is_number(item["scale"]))
+
+
 _ITEM_CHECKS: Mapping[str, Callable[[object], bool]] = {
     "string": lambda item: isinstance(item, str),
     "number": _is_number,
-    "object": lambda item: isinstance(item, dict),
+    "lora": _is_lora,
 }

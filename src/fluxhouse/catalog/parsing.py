@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fluxhouse.catalog.loras import AskedLora, asked_loras
 from fluxhouse.catalog.model import Model
 from fluxhouse.catalog.parameter import Parameter, Value
 from fluxhouse.catalog.schema import CUSTOM
@@ -15,6 +16,7 @@ from fluxhouse.generation.image import InputImage
 from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
 
 IMAGE_FIELDS = ("input_image", "image_url")
+FILL_FIELDS = ("image", "mask")
 RANDOM_SEED = -1
 LEAST_STRENGTH = 0.001  # Backends refuse a variation without any step: this is the last step alone, at any step count.
 
@@ -32,6 +34,7 @@ class Parsed:
     values: Mapping[str, Any]
     explicit_ratio: str | None
     input_values: tuple[tuple[str, str], ...]
+    loras: tuple[AskedLora, ...] = ()
 
     @property
     def count(self) -> int:
@@ -54,7 +57,7 @@ class Parsed:
         return None if url is None else str(url)
 
     def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
-        """The complete request; `inputs` answer `input_values` one for one.
+        """The request, complete but for the files of `loras`; `inputs` answer `input_values` one for one.
 
         `seed` holds where the body gave none or -1. Raises ValueError when the number of inputs differs.
         """
@@ -101,7 +104,7 @@ def parse(model: Model, body: Mapping[str, object]) -> Parsed:
     _check_size(values, explicit_ratio)
     inputs = _input_values(values)
     _check_strength(serving.parameter("prompt_strength"), values, inputs)
-    return Parsed(model, serving, values, explicit_ratio, inputs)
+    return Parsed(model, serving, values, explicit_ratio, inputs, asked_loras(values))
 
 
 def _refuse_unknown(model: Model, body: Mapping[str, object]) -> None:
@@ -144,6 +147,9 @@ def _check_size(values: Mapping[str, Value], ratio: str | None) -> None:
 
 
 def _input_values(values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+    """The pictures named: for a Fill model the picture and its mask, for any other at most one."""
+    if filled := [(name, str(values[name])) for name in FILL_FIELDS if values.get(name) is not None]:
+        return tuple(filled)
     given = [(name, str(values[name])) for name in IMAGE_FIELDS if values.get(name) is not None]
     if len({value for _, value in given}) > 1:
         raise InvalidParameter("`image_url` is another name of `input_image`: give one of the two.", field="image_url")

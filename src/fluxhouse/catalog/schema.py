@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fluxhouse.catalog.loras import PARAMETERS as LORA_PARAMETERS
 from fluxhouse.catalog.parameter import Parameter
 
 Schema = dict[str, Any]
@@ -18,12 +19,18 @@ _NULL: Schema = {"type": "null"}
 
 
 def request_schema(
-    parameters: Sequence[Parameter], foreign: Sequence[Parameter], members: Mapping[str, Parameters]
+    parameters: Sequence[Parameter],
+    foreign: Sequence[Parameter],
+    members: Mapping[str, Parameters],
+    *,
+    lora_rules: bool = True,
 ) -> Schema:
     """A closed object with these parameters; of the `foreign` ones only the defaults pass.
 
     `members` maps the ids a family entrypoint selects among, the default first, to what each knows. One rule is
     stricter than parsing: giving `input_image` and `image_url` the same value is accepted there, and not here.
+    Without `lora_rules` nothing is said of which LoRA parameters go together or with which member: generators of
+    requests give up where a schema has too many alternatives.
     """
     known = {parameter.name: parameter for parameter in parameters}
     schema: Schema = {
@@ -35,7 +42,11 @@ def request_schema(
     }
     if foreign:
         schema["patternProperties"] = _default_only(foreign)
-    rules = [rule for rule in (_member_rule(known, members), _size_rule(known), _image_rule(known)) if rule]
+    left_out = () if lora_rules else LORA_PARAMETERS
+    judged = [_member_rule(known, members, left_out), _size_rule(known), _image_rule(known)]
+    if lora_rules:
+        judged += [_scale_rule(known), _scales_rule(known)]
+    rules = [rule for rule in judged if rule]
     return schema | {"allOf": [{"anyOf": branches} for branches in rules]} if rules else schema
 
 
@@ -44,11 +55,11 @@ def _default_only(foreign: Sequence[Parameter]) -> dict[str, Schema]:
     return {rf"^{parameter.name}(?![\s\S])": parameter.default_schema() for parameter in foreign}
 
 
-def _member_rule(known: Parameters, members: Mapping[str, Parameters]) -> list[Schema]:
+def _member_rule(known: Parameters, members: Mapping[str, Parameters], left_out: Sequence[str]) -> list[Schema]:
     """One branch for each group of members that know the same, in the order of their first."""
     groups: dict[str, tuple[Schema, list[str]]] = {}
     for member_id, member in members.items():
-        narrowed = _narrowed(known, member)
+        narrowed = _narrowed(known, member, left_out)
         groups.setdefault(json.dumps(narrowed), (narrowed, []))[1].append(member_id)
     default_id = next(iter(members), None)
     branches = []
@@ -60,11 +71,11 @@ def _member_rule(known: Parameters, members: Mapping[str, Parameters]) -> list[S
     return branches
 
 
-def _narrowed(known: Parameters, member: Parameters) -> dict[str, Schema]:
+def _narrowed(known: Parameters, member: Parameters, left_out: Sequence[str]) -> dict[str, Schema]:
     """What a member accepts, for each parameter where that is not what the entrypoint accepts."""
     narrowed: dict[str, Schema] = {}
     for name, parameter in known.items():
-        if name == "model":
+        if name == "model" or name in left_out:
             continue
         theirs = member[name].schema() if name in member else parameter.default_schema()
         if _bare(theirs) != _bare(parameter.schema()):
@@ -106,3 +117,28 @@ def _image_rule(known: Parameters) -> list[Schema]:
         {"properties": {"input_image": {"type": "string"}, "image_url": _NULL}, "required": ["input_image"]},
         {"properties": {"input_image": _NULL, "image_url": {"type": "string"}}, "required": ["image_url"]},
     ]
+
+
+def _scale_rule(known: Parameters) -> list[Schema]:
+    """A strength only beside a LoRA that it is for."""
+    if "lora_scale" not in known:
+        return []
+    alone: Schema = {"properties": {"lora_scale": known["lora_scale"].default_schema()}}
+    named = [name for name in ("hf_lora", "lora_weights") if name in known]
+    return [alone, *({"properties": {name: {"type": "string"}}, "required": [name]} for name in named)]
+
+
+def _scales_rule(known: Parameters) -> list[Schema]:
+    """No strengths, one for all, or as many as there are LoRAs."""
+    if "lora_scales" not in known:
+        return []
+
+    def both(scales: int, loras: Schema) -> Schema:
+        count = {"type": "array", "minItems": scales, "maxItems": scales}
+        properties = {"lora_scales": count, "hf_loras": {"type": "array"} | loras}
+        return {"properties": properties, "required": ["lora_scales", "hf_loras"]}
+
+    most = known["lora_scales"].max_items or 1
+    counts = range(2, most + 1)
+    none: Schema = {"properties": {"lora_scales": {"enum": [[], None]}}}
+    return [none, both(1, {"minItems": 1}), *(both(n, {"minItems": n, "maxItems": n}) for n in counts)]

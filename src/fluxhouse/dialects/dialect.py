@@ -25,6 +25,7 @@ from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import waiting
 from fluxhouse.dialects.intake import Intake
+from fluxhouse.dialects.loras import LoraIntake, LoraOptions
 from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow, ClientGone, WrongMediaType, WrongMethod
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
@@ -81,6 +82,7 @@ class DoorOptions:
     serving: Mapping[str, Serving]
     usd_per_credit: Decimal = Decimal("0.025")
     sign_up: bool = False
+    loras: LoraOptions = field(default_factory=LoraOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ class Door:
         self.options = options
         self._bell = bell
         self.intake = Intake(database, storage, signer, fetcher)
+        self.loras = LoraIntake(database, storage, signer, fetcher, options.loras)
 
     async def authenticate(self, key_text: str | None, scope: Scope | None) -> Caller:
         """Whose key this is; raises `InvalidKey`, `AccountSuspended`, or `KeyNotAllowed` where it lacks `scope`.

@@ -61,7 +61,7 @@ class Intake:
         cannot pay `cost_micro`, nothing is fetched: `RateLimited` and `InsufficientCredits`, as submit would say.
         """
         if values:
-            await self._database.read(lambda connection: _require_means(connection, caller, cost_micro, now))
+            await self._database.read(lambda connection: require_means(connection, caller, cost_micro, now))
         accepted: list[InputImage] = []
         try:
             for field, value in values:
@@ -87,7 +87,7 @@ class Intake:
 
         Asked for a request of that price: a caller without means makes us resolve no name, see `accept`.
         """
-        await self._database.read(lambda connection: _require_means(connection, caller, cost_micro, now))
+        await self._database.read(lambda connection: require_means(connection, caller, cost_micro, now))
         try:
             await self._fetcher.check(url, _CHECK_SECONDS, field)
         except RequestRejected as refused:
@@ -126,7 +126,8 @@ class Intake:
             raise images.refused(field, "is a URL of ours that was never given out or has expired") from None
 
 
-def _require_means(connection: Connection, caller: Caller, cost_micro: int, now: datetime) -> None:
+def require_means(connection: Connection, caller: Caller, cost_micro: int, now: datetime) -> None:
+    """Raise `RateLimited` or `InsufficientCredits` where a submit of that price would."""
     window = limits.look(connection, caller.key, now)
     if window.exceeded:
         raise RateLimited(retry_after_seconds=window.seconds_left(now))

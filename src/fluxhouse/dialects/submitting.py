@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from starlette.requests import Request
 
+from fluxhouse.catalog.loras import AskedLora
 from fluxhouse.core import limits
 from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.jobs import Terms
@@ -31,7 +32,8 @@ class Wanted:
     """A body that passed every rule of its dialect.
 
     `serving` is the catalog entry that makes the images, `price_micro` the price of one. `make` completes the request:
-    it takes the pictures that answer `input_values` one for one, and the seed for a body that names none.
+    it takes the pictures that answer `input_values` one for one, and the seed for a body that names none; `loras` are
+    put to it.
     `webhook_url`, if any, was sent as `webhook_field`. `model` is the catalog entry asked where the body names it; for
     `patience` and `terms` see `Submission`.
     """
@@ -46,6 +48,7 @@ class Wanted:
     model: str | None = None
     patience: timedelta | None = None
     terms: Terms = field(default_factory=Terms)
+    loras: Sequence[AskedLora] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +125,9 @@ async def _order(
     cost_micro = wanted.price_micro * wanted.count
     if wanted.webhook_url is not None:
         await door.intake.check_webhook(caller, wanted.webhook_url, wanted.webhook_field, cost_micro, door.clock.now())
+    loras = await door.loras.accept(caller, wanted.loras, cost_micro, door.clock.now())
     inputs = await door.intake.accept(caller, wanted.input_values, cost_micro, door.clock.now())
-    made = wanted.make(inputs, secrets.randbelow(2**32))
+    made = replace(wanted.make(inputs, secrets.randbelow(2**32)), loras=loras)
     return Order(
         dialect=dialect,
         model=model,

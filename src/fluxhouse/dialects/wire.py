@@ -78,11 +78,11 @@ async def read_body(request: Request, max_bytes: int = MAX_BODY_BYTES) -> bytes:
     return b"".join(chunks)
 
 
-async def chunks_of(request: Request) -> AsyncIterator[bytes]:
+async def chunks_of(request: Request, seconds: float = BODY_SECONDS) -> AsyncIterator[bytes]:
     """The body as it arrives; raises `ClientGone` where the rest never will, `BodyTooSlow` where it takes its time."""
     chunks = request.stream()
     loop = asyncio.get_running_loop()
-    latest = loop.time() + BODY_SECONDS
+    latest = loop.time() + seconds
     while True:
         try:
             async with asyncio.timeout_at(min(latest, loop.time() + PIECE_SECONDS)):
@@ -170,7 +170,7 @@ def cursor_in(request: Request) -> tuple[datetime, str] | None:
     try:
         place = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
         microseconds, _, last_id = place.partition(":")
-        if len(microseconds) > 18 or not last_id:
+        if len(microseconds) > 18 or not (last_id.isascii() and last_id.isalnum()):
             raise ValueError(place)
         return _EPOCH + int(microseconds) * _MICROSECOND, last_id
     except (ValueError, OverflowError, binascii.Error):

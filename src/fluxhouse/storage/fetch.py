@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import IO
 
 import httpx2
 
@@ -16,6 +17,7 @@ from fluxhouse.storage.destinations import Destination, Destinations, Resolver, 
 MAX_REDIRECTS = 3
 _MAX_ADDRESSES = 3  # tried one after another
 _CONNECT_SECONDS = 5.0
+_BATCH_BYTES = 1 << 20
 _USER_AGENT = "fluxhouse"
 
 
@@ -45,13 +47,24 @@ class Fetcher:
         # A bare transport: unlike a client it follows no redirect, keeps no cookie and reads no proxy setting.
         self._transport = httpx2.AsyncHTTPTransport(verify=tls or True, trust_env=False, limits=limits)
 
-    async def get(self, url: str, max_bytes: int, seconds: float, field: str) -> bytes:
-        """The body at `url`, at most `max_bytes` long and complete within `seconds`, following three redirects."""
-        try:
-            async with asyncio.timeout(seconds):
-                return await self._follow(url, max_bytes, field)
-        except TimeoutError:
-            raise self._refused(field, f"could not be fetched within {seconds:g} seconds") from None
+    async def get(self, url: str, max_bytes: int, seconds: float, field: str, token: str | None = None) -> bytes:
+        """The body at `url`, at most `max_bytes` long and complete within `seconds`, following three redirects.
+
+        The operator's `token`, if any, is shown to the host of `url` alone, until a redirect leads elsewhere.
+        """
+        body = bytearray()
+        async with self._chunks(url, max_bytes, seconds, field, token) as chunks:
+            async for chunk in chunks:
+                body += chunk
+        return bytes(body)
+
+    async def download(
+        self, url: str, file: IO[bytes], max_bytes: int, seconds: float, field: str, token: str | None = None
+    ) -> None:
+        """`get`, its answer written to `file` as it comes; what was written may be half where this raises."""
+        async with self._chunks(url, max_bytes, seconds, field, token) as chunks:
+            async for batch in _batched(chunks):
+                await asyncio.to_thread(file.write, batch)
 
     async def post(self, url: str, content: bytes, headers: Mapping[str, str], seconds: float, field: str) -> int:
         """Send `content` to `url` and return the answer's status; its body is not read, no redirect is followed."""
@@ -75,13 +88,30 @@ class Fetcher:
         """Close what is still open."""
         await self._transport.aclose()
 
-    async def _follow(self, url: str, max_bytes: int, field: str) -> bytes:
+    @asynccontextmanager
+    async def _chunks(
+        self, url: str, max_bytes: int, seconds: float, field: str, token: str | None
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The answer's body in pieces; the block around them ends within `seconds`."""
+        try:
+            async with asyncio.timeout(seconds), self._followed(url, field, token) as response:
+                yield self._body(response, max_bytes, field)
+        except TimeoutError:
+            raise self._refused(field, f"could not be fetched within {seconds:g} seconds") from None
+
+    @asynccontextmanager
+    async def _followed(self, url: str, field: str, token: str | None) -> AsyncIterator[httpx2.Response]:
+        """The first answer that is no redirect."""
+        headers = {} if token is None else {"authorization": f"Bearer {token}"}
         for _ in range(MAX_REDIRECTS + 1):
             destination = await self._destinations.checked(url, field)
-            async with self._answer("GET", destination, field) as response:
+            async with self._answer("GET", destination, field, headers) as response:
                 if not response.has_redirect_location:
-                    return await self._body(response, max_bytes, field)
+                    yield response
+                    return
                 url = self._joined(destination.url, response.headers["location"], field)
+            if _origin(httpx2.URL(url)) != _origin(destination.url):
+                headers = {}
         raise self._refused(field, f"redirects more than {MAX_REDIRECTS} times")
 
     def _joined(self, asked: httpx2.URL, location: str, field: str) -> str:
@@ -123,7 +153,7 @@ class Fetcher:
                 continue
         return await self._transport.handle_async_request(_request(method, destination.url, last, headers, content))
 
-    async def _body(self, response: httpx2.Response, max_bytes: int, field: str) -> bytes:
+    async def _body(self, response: httpx2.Response, max_bytes: int, field: str) -> AsyncIterator[bytes]:
         if response.status_code != 200:
             raise self._refused(field, f"answered with status {response.status_code} instead of 200")
         # Decoding could turn a small chunk into a huge one, and identity was asked for.
@@ -133,15 +163,30 @@ class Fetcher:
         announced = response.headers.get("content-length", "")
         if announced.isascii() and announced.isdigit() and int(announced[:19]) > max_bytes:
             raise too_large
-        body = bytearray()
+        size = 0
         async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > max_bytes:
+            size += len(chunk)
+            if size > max_bytes:
                 raise too_large
-        return bytes(body)
+            yield chunk
 
     def _refused(self, field: str, reason: str) -> RequestRejected:
         return self._refusal(f"{field} {reason}.", field=field)
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host.rstrip("."), url.port
+
+
+async def _batched(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in fewer pieces, each worth a thread's while."""
+    batch = bytearray()
+    async for chunk in chunks:
+        batch += chunk
+        if len(batch) >= _BATCH_BYTES:
+            yield bytes(batch)
+            batch.clear()
+    yield bytes(batch)
 
 
 def _request(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -39,6 +40,10 @@ class LocalStorage:
         """Keep `content` under `key`; it survives a crash of the machine once this returns."""
         await asyncio.to_thread(self._put, checked_key(key), content)
 
+    async def put_file(self, key: str, file: Path) -> None:
+        """`put` for the content of a local file of any length; on the same disk it is linked and not copied."""
+        await asyncio.to_thread(self._put_file, checked_key(key), file)
+
     async def get(self, key: str) -> bytes:
         """The bytes under `key`; raises UnknownFile."""
         return await asyncio.to_thread(self._get, checked_key(key))
@@ -71,12 +76,27 @@ class LocalStorage:
 
     def _put(self, key: str, content: bytes) -> None:
         with _typed_errors():
-            partial = self._write_partial(content)
+            self._settle(self._write_partial(content), key)
+
+    def _put_file(self, key: str, file: Path) -> None:
+        with _typed_errors():
+            partial = self._write_partial(b"")
+            partial.unlink()
             try:
-                self._move(partial, self._root / key)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+                os.link(file, partial)
+            except OSError:  # another disk, or one that knows no links
+                shutil.copyfile(file, partial)
+            with partial.open("rb+") as linked:
+                os.fsync(linked.fileno())
+            self._settle(partial, key)
+
+    def _settle(self, partial: Path, key: str) -> None:
+        """Give the finished file its name as a key."""
+        try:
+            self._move(partial, self._root / key)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
 
     def _write_partial(self, content: bytes) -> Path:
         """A new file beside the store with `content` on disk, its name not yet a key."""

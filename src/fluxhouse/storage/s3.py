@@ -83,6 +83,16 @@ class S3Storage:
 
         await (upload() if len(content) <= _CHUNK else self._repeated(upload))
 
+    async def put_file(self, key: str, file: Path) -> None:
+        """`put` for the content of a local file of any length, of which a few parts at a time are in memory."""
+        checked_key(key)
+
+        async def upload() -> None:
+            with _typed_errors():
+                await obstore.put_async(self._store, key, file, chunk_size=_CHUNK, max_concurrency=_PARTS_AT_ONCE)
+
+        await self._repeated(upload)
+
     async def get(self, key: str) -> bytes:
         """The bytes under `key`; raises UnknownFile."""
         checked_key(key)

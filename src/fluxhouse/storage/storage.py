@@ -22,6 +22,9 @@ class Storage(Protocol):
     async def put(self, key: str, content: bytes) -> None:
         """Keep `content` under `key`; it survives a crash of the machine once this returns."""
 
+    async def put_file(self, key: str, file: Path) -> None:
+        """`put` for the content of a local file of any length, which nobody may change any more."""
+
     async def get(self, key: str) -> bytes:
         """The bytes under `key`; raises UnknownFile."""
 

@@ -70,7 +70,9 @@ class Attempt:
 
     async def _make(self) -> None:
         async with self._means.gate.enter(alone=self.job.engine_deaths > 0):
-            inputs = [await self._means.storage.path(key) for key in self.job.request.inputs]
+            request = self.job.request
+            keys = [*request.inputs, *(lora.path for lora in request.loras)]
+            inputs = [await self._means.storage.path(key) for key in keys]
             async with aclosing(self._progress(inputs)) as progress:
                 async for event in progress:
                     await self._pass_on(event)

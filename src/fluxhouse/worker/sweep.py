@@ -16,6 +16,7 @@ from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.files import File
 from fluxhouse.core.jobs import Job
+from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
@@ -53,6 +54,7 @@ class Sweeper:
         bell: Bell,
         clock: Clock,
         options: SweepOptions | None = None,
+        shelf: Shelf | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
@@ -60,6 +62,7 @@ class Sweeper:
         self._bell = bell
         self._clock = clock
         self._options = options or SweepOptions()
+        self._shelf = shelf
         self._orphans_due = datetime.min.replace(tzinfo=UTC)
 
     async def run(self) -> None:
@@ -91,6 +94,9 @@ class Sweeper:
         if self._clock.now() >= self._orphans_due:
             self._orphans_due = self._clock.now() + self._options.orphan_period
             await self._remove_orphans()
+            if self._shelf is not None:
+                await self._shelf.clear(self._clock.now())
+                await self._shelf.clear_orphans(self._clock.now())
 
     async def _recover(self) -> None:
         now = self._clock.now()

@@ -13,7 +13,7 @@ _FAILURES = {
     401: "The API key is missing, unknown, expired or revoked.",
     402: "Not enough credits, or the key's spend cap is reached.",
     403: "This key or account may not do that.",
-    404: "There is no such model, job or file, or it belongs to another account.",
+    404: "There is no such model, job, file or LoRA, or it belongs to another account.",
     408: "The body did not come in time.",
     409: "It conflicts with the present state: not ended yet, ended already, or cancelled before there was a picture.",
     410: "The output or file has expired or was deleted.",
@@ -47,6 +47,20 @@ HEADERS: dict[str, Answer] = {
 
 _SUBMIT = ("X-Job-Id", "Location", "Preference-Applied", "Idempotent-Replayed")
 _RATE = ("RateLimit-Policy", "RateLimit", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+
+
+KEYED = (400, 401, 403, 429, 503)
+"""What every request with a key may be answered."""
+
+
+def operation(name: str, tag: str, summary: str, answers: Answer, **more: Any) -> Answer:
+    """One method of a path."""
+    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": answers}
+
+
+def parameter(where: str, name: str, schema: Answer, description: str) -> Answer:
+    """A value in the path, the query or a header."""
+    return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": description}
 
 
 def success(description: str, schema: str, *, submit: bool = False) -> Answer:

@@ -8,14 +8,14 @@ from typing import Any
 from fluxhouse import __version__
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.model import Model
-from fluxhouse.dialects.native.answers import HEADERS, failures, success
+from fluxhouse.dialects.native.answers import HEADERS, KEYED, failures, operation, parameter, success
+from fluxhouse.dialects.native.lora_shapes import lora_paths, lora_schemas
 from fluxhouse.dialects.native.shapes import FILE_ID_PATTERN, JOB_ID_PATTERN, JOB_STATUSES, component_schemas, reference
 from fluxhouse.generation.backend import Serving
 
 Schema = dict[str, Any]
 
 _IMAGE_TYPES = ("image/png", "image/jpeg", "image/webp")
-_KEYED = (400, 401, 403, 429, 503)
 _PUBLIC = (400, 404)
 
 
@@ -39,23 +39,15 @@ def openapi(catalog: Catalog, public_url: str, serving: Mapping[str, Serving]) -
         },
         "servers": [{"url": public_url}],
         "security": [{"bearer": []}],
-        "tags": [{"name": name} for name in ("models", "jobs", "files", "webhooks", "account", "health")],
+        "tags": [{"name": name} for name in ("models", "jobs", "files", "loras", "webhooks", "account", "health")],
         "paths": paths | _model_paths([model.id for model in catalog.models]) | _job_paths() | _other_paths(),
         "webhooks": {"job-ended": {"post": _webhook_message()}},
         "components": {
-            "schemas": component_schemas() | requests,
+            "schemas": component_schemas() | lora_schemas() | requests,
             "headers": HEADERS,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "description": "Your API key."}},
         },
     }
-
-
-def _operation(name: str, tag: str, summary: str, answers: Schema, **more: Any) -> Schema:
-    return {"operationId": name, "tags": [tag], "summary": summary, **more, "responses": answers}
-
-
-def _parameter(where: str, name: str, schema: Schema, description: str) -> Schema:
-    return {"name": name, "in": where, "required": where == "path", "schema": schema, "description": description}
 
 
 def _request_name(model: Model) -> str:
@@ -63,7 +55,8 @@ def _request_name(model: Model) -> str:
 
 
 def _request_schema(model: Model) -> Schema:
-    return {keyword: value for keyword, value in model.schema().items() if keyword != "$schema"}
+    schema = model.schema(lora_rules=False)
+    return {keyword: value for keyword, value in schema.items() if keyword != "$schema"}
 
 
 def _request_body(model: Model) -> Schema:
@@ -72,14 +65,14 @@ def _request_body(model: Model) -> Schema:
     return {"required": True, "content": content}
 
 
-_IDEMPOTENCY_KEY = _parameter(
+_IDEMPOTENCY_KEY = parameter(
     "header",
     "Idempotency-Key",
     {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
     "Makes a repeated submit answer what the first one answered, for 24 hours. With it a client that waits may lose "
     "its connection and ask again: its job goes on.",
 )
-_PREFER = _parameter(
+_PREFER = parameter(
     "header",
     "Prefer",
     {"type": "string"},
@@ -95,10 +88,10 @@ def _run(model: Model, served: bool) -> Schema:
     answers = {
         "200": finished,
         "202": success("Accepted.", "Submitted", submit=True),
-        **failures(*_KEYED, 402, 404, 408, 409, 410, 413, 415, 422),
+        **failures(*KEYED, 402, 404, 408, 409, 410, 413, 415, 422),
     }
     unserved = "" if served else " No backend of this installation serves it now: it answers 503."
-    return _operation(
+    return operation(
         f"run-{model.id}",
         "models",
         f"Make pictures with {model.name}",
@@ -110,24 +103,24 @@ def _run(model: Model, served: bool) -> Schema:
 
 
 def _quote(model: Model) -> Schema:
-    return _operation(
+    return operation(
         f"quote-{model.id}",
         "models",
         f"Ask what a request to {model.name} would cost",
-        {"200": success("The price; nothing is held.", "Quote"), **failures(*_KEYED, 404, 408, 413, 415)},
+        {"200": success("The price; nothing is held.", "Quote"), **failures(*KEYED, 404, 408, 413, 415)},
         requestBody=_request_body(model),
     )
 
 
 def _model_paths(ids: list[str]) -> Schema:
-    model_id = _parameter("path", "model", {"type": "string", "enum": ids}, "A model's id.")
-    detailed = _parameter(
+    model_id = parameter("path", "model", {"type": "string", "enum": ids}, "A model's id.")
+    detailed = parameter(
         "query", "detailed", {"type": "boolean"}, "Accepted for compatibility: every entry is complete either way."
     )
-    modality = _parameter("query", "modality", {"type": "string", "enum": ["image", "video"]}, "Only models of it.")
+    modality = parameter("query", "modality", {"type": "string", "enum": ["image", "video"]}, "Only models of it.")
     return {
         "/api/v1/models": {
-            "get": _operation(
+            "get": operation(
                 "list-models",
                 "models",
                 "List the catalog",
@@ -137,7 +130,7 @@ def _model_paths(ids: list[str]) -> Schema:
             )
         },
         "/api/v1/models/{model}": {
-            "get": _operation(
+            "get": operation(
                 "get-model",
                 "models",
                 "One model with its request schema",
@@ -147,7 +140,7 @@ def _model_paths(ids: list[str]) -> Schema:
             )
         },
         "/api/v1/models/{model}/schema": {
-            "get": _operation(
+            "get": operation(
                 "get-model-schema",
                 "models",
                 "The JSON Schema of a model's request body",
@@ -160,33 +153,33 @@ def _model_paths(ids: list[str]) -> Schema:
 
 
 def _job_paths() -> Schema:
-    job_id = _parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
-    last_event = _parameter(
+    job_id = parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
+    last_event = parameter(
         "header", "Last-Event-ID", {"type": "string", "pattern": "^[0-9]{1,18}$"}, "Resume after this event."
     )
     return {
         "/api/v1/jobs": {"get": _job_list()},
         "/api/v1/jobs/{jobId}": {
-            "get": _operation(
+            "get": operation(
                 "get-job",
                 "jobs",
                 "One job as it stands",
-                {"200": success("The job.", "Job"), **failures(*_KEYED, 404)},
+                {"200": success("The job.", "Job"), **failures(*KEYED, 404)},
                 parameters=[job_id],
             ),
             "delete": _job_cancel(job_id),
         },
         "/api/v1/jobs/{jobId}/output": {
-            "delete": _operation(
+            "delete": operation(
                 "delete-output",
                 "jobs",
                 "Delete the pictures of an ended job before they expire",
-                {"200": success("The job, without its pictures.", "Job"), **failures(*_KEYED, 404, 409, 410)},
+                {"200": success("The job, without its pictures.", "Job"), **failures(*KEYED, 404, 409, 410)},
                 parameters=[job_id],
             )
         },
         "/api/v1/jobs/{jobId}/events": {
-            "get": _operation(
+            "get": operation(
                 "stream-job",
                 "jobs",
                 "Follow a job as server-sent events: status, step, preview, image; the last is status",
@@ -198,13 +191,13 @@ def _job_paths() -> Schema:
 
 
 def _job_cancel(job_id: Schema) -> Schema:
-    return _operation(
+    return operation(
         "cancel-job",
         "jobs",
         "Cancel a job; images not delivered are not charged",
         {
             "200": success("Cancelled, or, where it runs, ending within one step.", "Job"),
-            **failures(*_KEYED, 404, 409),
+            **failures(*KEYED, 404, 409),
         },
         parameters=[job_id],
     )
@@ -220,85 +213,86 @@ def _stream_answers() -> Schema:
             "headers": headers,
         },
         "204": {"description": seen, "headers": headers},
-        **failures(*_KEYED, 404),
+        **failures(*KEYED, 404),
     }
 
 
 def _job_list() -> Schema:
     parameters = [
-        _parameter("query", "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Jobs a page."),
-        _parameter("query", "cursor", {"type": "string", "minLength": 1, "maxLength": 200}, "The last `nextCursor`."),
-        _parameter("query", "status", {"type": "string", "enum": list(JOB_STATUSES)}, "Only jobs in this status."),
-        _parameter("query", "model", {"type": "string"}, "Only jobs submitted to this model."),
+        parameter("query", "limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Jobs a page."),
+        parameter("query", "cursor", {"type": "string", "minLength": 1, "maxLength": 200}, "The last `nextCursor`."),
+        parameter("query", "status", {"type": "string", "enum": list(JOB_STATUSES)}, "Only jobs in this status."),
+        parameter("query", "model", {"type": "string"}, "Only jobs submitted to this model."),
     ]
-    answers = {"200": success("One page.", "JobList"), **failures(*_KEYED)}
-    return _operation("list-jobs", "jobs", "List jobs, newest first", answers, parameters=parameters)
+    answers = {"200": success("One page.", "JobList"), **failures(*KEYED)}
+    return operation("list-jobs", "jobs", "List jobs, newest first", answers, parameters=parameters)
 
 
 def _other_paths() -> Schema:
-    days = _parameter(
+    days = parameter(
         "query",
         "days",
         {"type": "integer", "minimum": 1, "maximum": 366, "default": 30},
         "How many days, where `from` is not given.",
     )
     day = {"type": "string", "format": "date"}
-    period = [days, _parameter("query", "from", day, "First day."), _parameter("query", "to", day, "Last day.")]
-    usage = {"200": success("The usage.", "Usage"), **failures(*_KEYED)}
+    period = [days, parameter("query", "from", day, "First day."), parameter("query", "to", day, "Last day.")]
+    usage = {"200": success("The usage.", "Usage"), **failures(*KEYED)}
     ready = {"200": success("It can take jobs.", "Health"), **failures(503)}
     return {
         **_file_paths(),
+        **lora_paths(),
         **_webhook_paths(),
         "/api/v1/credits": {
-            "get": _operation(
-                "get-credits", "account", "Credits", {"200": success("Now.", "Credits"), **failures(*_KEYED)}
+            "get": operation(
+                "get-credits", "account", "Credits", {"200": success("Now.", "Credits"), **failures(*KEYED)}
             )
         },
-        "/api/v1/usage": {"get": _operation("get-usage", "account", "Usage by day", usage, parameters=period)},
+        "/api/v1/usage": {"get": operation("get-usage", "account", "Usage by day", usage, parameters=period)},
         "/healthz": {
-            "get": _operation(
+            "get": operation(
                 "get-health", "health", "Alive", {"200": success("This process answers.", "Health")}, security=[]
             )
         },
-        "/readyz": {"get": _operation("get-readiness", "health", "Ready for jobs", ready, security=[])},
+        "/readyz": {"get": operation("get-readiness", "health", "Ready for jobs", ready, security=[])},
     }
 
 
 def _webhook_paths() -> Schema:
-    job_id = _parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
+    job_id = parameter("path", "jobId", {"type": "string", "pattern": JOB_ID_PATTERN}, "A job's id.")
     return {
         "/api/v1/jobs/{jobId}/webhook": {
-            "get": _operation(
+            "get": operation(
                 "get-webhook",
                 "webhooks",
                 "The delivery log of a job's webhook",
-                {"200": success("The delivery.", "WebhookDelivery"), **failures(*_KEYED, 404)},
+                {"200": success("The delivery.", "WebhookDelivery"), **failures(*KEYED, 404)},
                 parameters=[job_id],
             )
         },
         "/api/v1/jobs/{jobId}/webhook/replay": {
-            "post": _operation(
+            "post": operation(
                 "replay-webhook",
                 "webhooks",
                 "Send the webhook of an ended job once more",
-                {"202": success("Due at once.", "WebhookDelivery"), **failures(*_KEYED, 404, 409)},
+                {"202": success("Due at once.", "WebhookDelivery"), **failures(*KEYED, 404, 409)},
                 parameters=[job_id],
             )
         },
         "/api/v1/webhooks/secret": {
-            "get": _operation(
+            "get": operation(
                 "get-webhook-secret",
                 "webhooks",
                 "What this account's webhooks are signed with",
-                {"200": success("The secret.", "WebhookSecret"), **failures(*_KEYED)},
+                {"200": success("The secret.", "WebhookSecret"), **failures(*KEYED)},
             )
         },
         "/api/v1/webhooks/secret/rotate": {
-            "post": _operation(
+            "post": operation(
                 "rotate-webhook-secret",
                 "webhooks",
                 "Make a new secret; the old one stays valid beside it for a day",
-                {"200": success("Both.", "WebhookSecret"), **failures(*_KEYED)},
+                {"200": success("Both.", "WebhookSecret"), **failures(*KEYED)},
             )
         },
     }
@@ -311,9 +305,7 @@ def _webhook_message() -> Schema:
         "webhook-timestamp": "Unix seconds of this attempt.",
         "webhook-signature": "`v1,` and base64, for each valid secret, separated by spaces.",
     }
-    headers = [
-        _parameter("header", name, {"type": "string"}, text) | {"required": True} for name, text in names.items()
-    ]
+    headers = [parameter("header", name, {"type": "string"}, text) | {"required": True} for name, text in names.items()]
     content = {"application/json": {"schema": reference("WebhookMessage")}}
     taken = {"2XX": {"description": "Any success within 15 seconds; everything else is sent again later."}}
     return {
@@ -331,30 +323,30 @@ def _file_paths() -> Schema:
     binary = {"type": "string", "format": "binary"}
     form = {"type": "object", "properties": {"file": binary}, "required": ["file"], "additionalProperties": False}
     content = {"multipart/form-data": {"schema": form}} | {kind: {"schema": binary} for kind in _IMAGE_TYPES}
-    file_id = _parameter("path", "fileId", {"type": "string", "pattern": FILE_ID_PATTERN}, "An uploaded file's id.")
+    file_id = parameter("path", "fileId", {"type": "string", "pattern": FILE_ID_PATTERN}, "An uploaded file's id.")
     return {
         "/api/v1/files": {
-            "post": _operation(
+            "post": operation(
                 "upload-file",
                 "files",
                 "Upload a picture for use as an input image",
-                {"200": success("Stored.", "File"), **failures(*_KEYED, 408, 413, 415)},
+                {"200": success("Stored.", "File"), **failures(*KEYED, 408, 413, 415)},
                 requestBody={"required": True, "content": content},
             )
         },
         "/api/v1/files/{fileId}": {
-            "get": _operation(
+            "get": operation(
                 "get-file",
                 "files",
                 "An uploaded picture's facts",
-                {"200": success("The file.", "File"), **failures(*_KEYED, 404, 410)},
+                {"200": success("The file.", "File"), **failures(*KEYED, 404, 410)},
                 parameters=[file_id],
             ),
-            "delete": _operation(
+            "delete": operation(
                 "delete-file",
                 "files",
                 "Remove an uploaded picture",
-                {"200": success("Removed.", "FileDeleted"), **failures(*_KEYED, 404, 410)},
+                {"200": success("Removed.", "FileDeleted"), **failures(*KEYED, 404, 410)},
                 parameters=[file_id],
             ),
         },

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native.account import Account
 from fluxhouse.dialects.native.events import Events
+from fluxhouse.dialects.native.loras import Loras
 from fluxhouse.dialects.native.models import Models
 from fluxhouse.dialects.native.polling import Polling
 from fluxhouse.dialects.native.submitting import Submitting
@@ -23,18 +24,19 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 def routes(door: Door) -> list[BaseRoute]:
     """The routes; errors they raise are rendered by the application with `bodies.failure`."""
-    submitting, polling, models, uploads, account, webhooks = (
+    submitting, polling, models, uploads, loras, account, webhooks = (
         Submitting(door),
         Polling(door),
         Models(door),
         Uploads(door),
+        Loras(door),
         Account(door),
         Webhooks(door),
     )
     return [
         _route("POST", "/api/v1/models/{model}/run", submitting.run),
         _route("POST", "/api/v1/models/{model}/quote", submitting.quote),
-        _route("GET DELETE", "/api/v1/jobs/{job}", _got_or_deleted(polling.get, polling.cancel)),
+        _route("GET DELETE", "/api/v1/jobs/{job}", _by_method(GET=polling.get, DELETE=polling.cancel)),
         _route("DELETE", "/api/v1/jobs/{job}/output", polling.remove_output),
         _route("GET", "/api/v1/jobs/{job}/events", Events(door).stream),
         _route("GET", "/api/v1/jobs/{job}/webhook", webhooks.delivery),
@@ -47,7 +49,9 @@ def routes(door: Door) -> list[BaseRoute]:
         _route("GET", "/api/v1/models/{model}/schema", models.schema),
         _route("GET", "/api/openapi", models.openapi),
         _route("POST", "/api/v1/files", uploads.add),
-        _route("GET DELETE", "/api/v1/files/{file}", _got_or_deleted(uploads.get, uploads.remove)),
+        _route("GET DELETE", "/api/v1/files/{file}", _by_method(GET=uploads.get, DELETE=uploads.remove)),
+        _route("POST GET", "/api/v1/loras", _by_method(POST=loras.add, GET=loras.list), "name"),
+        _route("GET DELETE", "/api/v1/loras/{lora}", _by_method(GET=loras.get, DELETE=loras.remove)),
         _route("GET", "/api/v1/credits", account.credits),
         _route("GET", "/api/v1/usage", account.usage, "days", "from", "to"),
     ]
@@ -63,10 +67,10 @@ def _route(methods: str, path: str, endpoint: Endpoint, *parameters: str) -> Rou
     return Route(path, asked, methods=methods.split())
 
 
-def _got_or_deleted(get: Endpoint, delete: Endpoint) -> Endpoint:
-    """One route for both, so that what is refused names all methods in `Allow`."""
+def _by_method(**endpoints: Endpoint) -> Endpoint:
+    """One route for all, so that what is refused names all methods in `Allow`."""
 
     async def endpoint(request: Request) -> Response:
-        return await (delete if request.method == "DELETE" else get)(request)
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
 
     return endpoint

@@ -25,7 +25,7 @@ def _credits(description: str) -> Schema:
     return {"type": "number", "minimum": 0, "description": description, "examples": [1, 1.5]}
 
 
-def _closed(description: str, properties: Mapping[str, Schema], optional: Sequence[str] = ()) -> Schema:
+def closed(description: str, properties: Mapping[str, Schema], optional: Sequence[str] = ()) -> Schema:
     """An object with exactly these properties, all required but the `optional` ones, which are absent when unknown."""
     return {
         "type": "object",
@@ -44,7 +44,7 @@ def _text(description: str) -> Schema:
     return {"type": "string", "description": description}
 
 
-_SUBMITTED = _closed(
+_SUBMITTED = closed(
     "The job was accepted and is durable.",
     {
         "jobId": {"type": "string", "pattern": JOB_ID_PATTERN},
@@ -56,7 +56,7 @@ _SUBMITTED = _closed(
     },
 )
 
-_ASSET = _closed(
+_ASSET = closed(
     "One finished image.",
     {
         "url": {"type": "string", "format": "uri"},
@@ -71,7 +71,7 @@ _ASSET = _closed(
     },
 )
 
-_PROGRESS = _closed(
+_PROGRESS = closed(
     "The newest step.",
     {
         "step": {"type": "integer", "minimum": 0, "description": "Steps done, counted from 1."},
@@ -80,7 +80,7 @@ _PROGRESS = _closed(
     },
 )
 
-_JOB_ERROR = _closed(
+_JOB_ERROR = closed(
     "Why the job failed. Failed jobs are not charged.",
     {
         "code": _text("A stable word for programs."),
@@ -89,7 +89,7 @@ _JOB_ERROR = _closed(
     },
 )
 
-_JOB = _closed(
+_JOB = closed(
     "One job as it stands. What is not known yet is absent.",
     {
         "jobId": {"type": "string", "pattern": JOB_ID_PATTERN},
@@ -101,7 +101,7 @@ _JOB = _closed(
         "completedAt": _time("When it ended, however it ended."),
         "expiresAt": _time("When the output expires."),
         "creditCost": _credits("Held while the job lives; what was really charged once it has ended."),
-        "output": _closed(
+        "output": closed(
             "The images as addresses.", {"images": {"type": "array", "items": {"type": "string", "format": "uri"}}}
         ),
         "assets": {"type": "array", "items": reference("Asset"), "description": "The same images with their facts."},
@@ -110,7 +110,7 @@ _JOB = _closed(
         "queuePosition": {**_COUNT, "description": "Jobs ahead of this one, while it waits."},
         "outputExpired": {"type": "boolean", "enum": [True], "description": "The images expired or were deleted."},
         "progress": reference("Progress"),
-        "timings": _closed("Seconds.", {"inference": {"type": "number", "minimum": 0}}),
+        "timings": closed("Seconds.", {"inference": {"type": "number", "minimum": 0}}),
         "error": reference("JobError"),
     },
     optional=(
@@ -119,12 +119,12 @@ _JOB = _closed(
     ),
 )
 
-_WEBHOOK_SECRET = _closed(
+_WEBHOOK_SECRET = closed(
     "What this account's webhooks are signed with, as https://www.standardwebhooks.com has it.",
     {
         "secret": {"type": "string", "pattern": WEBHOOK_SECRET_PATTERN, "description": "The newest secret."},
         "createdAt": _time("When it was made."),
-        "previous": _closed(
+        "previous": closed(
             "The secret before it, with which each message is signed too until it expires.",
             {"secret": {"type": "string", "pattern": WEBHOOK_SECRET_PATTERN}, "expiresAt": _time("Its end.")},
         ),
@@ -132,7 +132,7 @@ _WEBHOOK_SECRET = _closed(
     optional=("previous",),
 )
 
-_WEBHOOK_ATTEMPT = _closed(
+_WEBHOOK_ATTEMPT = closed(
     "One attempt at a delivery.",
     {
         "number": {"type": "integer", "minimum": 1, "description": "Counted from 1."},
@@ -145,7 +145,7 @@ _WEBHOOK_ATTEMPT = _closed(
     optional=("responseStatus", "error", "nextAttemptAt"),
 )
 
-_WEBHOOK_DELIVERY = _closed(
+_WEBHOOK_DELIVERY = closed(
     "How the delivery of a job's webhook stands.",
     {
         "jobId": {"type": "string", "pattern": JOB_ID_PATTERN},
@@ -166,7 +166,7 @@ _WEBHOOK_DELIVERY = _closed(
     optional=("nextAttemptAt",),
 )
 
-_WEBHOOK_MESSAGE = _closed(
+_WEBHOOK_MESSAGE = closed(
     "What is sent when a job has ended.",
     {
         "type": {"type": "string", "enum": ["job.completed", "job.failed", "job.cancelled"]},
@@ -175,7 +175,7 @@ _WEBHOOK_MESSAGE = _closed(
     },
 )
 
-_JOB_LIST = _closed(
+_JOB_LIST = closed(
     "Jobs of this account, newest first.",
     {
         "jobs": {"type": "array", "items": reference("Job")},
@@ -186,7 +186,7 @@ _JOB_LIST = _closed(
     },
 )
 
-_CREDIT_COST = _closed(
+_CREDIT_COST = closed(
     "The price of one image.",
     {
         "default": _credits("Credits per image."),
@@ -206,7 +206,7 @@ _MODEL_SUMMARY_PROPERTIES: Mapping[str, Schema] = {
     "servedBy": _text("The backend that serves it here."),
 }
 
-_MODEL_LIST = _closed(
+_MODEL_LIST = closed(
     "The catalog.",
     {
         "models": {"type": "array", "items": reference("ModelSummary")},
@@ -216,7 +216,7 @@ _MODEL_LIST = _closed(
     },
 )
 
-_MODEL = _closed(
+_MODEL = closed(
     "One model with everything that can be asked of it.",
     {
         **_MODEL_SUMMARY_PROPERTIES,
@@ -228,7 +228,7 @@ _MODEL = _closed(
     optional=("servedBy",),
 )
 
-_LICENCE = _closed(
+_LICENCE = closed(
     "The licence of the checkpoint behind the model's name.",
     {
         "name": _text("The licence."),
@@ -243,7 +243,7 @@ _LICENCE = _closed(
     optional=("checkpoint",),
 )
 
-_ASPECT_RATIO = _closed(
+_ASPECT_RATIO = closed(
     "One ratio and its size in pixels.",
     {
         "ratio": _text("Width to height."),
@@ -252,7 +252,7 @@ _ASPECT_RATIO = _closed(
     },
 )
 
-_QUOTE = _closed(
+_QUOTE = closed(
     "What the request would cost; nothing is held.",
     {
         "model": _text("The model id asked."),
@@ -268,7 +268,7 @@ _QUOTE = _closed(
     optional=("width", "height"),
 )
 
-_FILE = _closed(
+_FILE = closed(
     "An uploaded picture, usable as an input image by its id.",
     {
         "fileId": {"type": "string", "pattern": FILE_ID_PATTERN},
@@ -281,12 +281,12 @@ _FILE = _closed(
     },
 )
 
-_FILE_DELETED = _closed(
+_FILE_DELETED = closed(
     "The file is gone.",
     {"fileId": {"type": "string", "pattern": FILE_ID_PATTERN}, "deleted": {"type": "boolean", "enum": [True]}},
 )
 
-_CREDITS = _closed(
+_CREDITS = closed(
     "The account's prepaid credits.",
     {
         "balance": _credits("Everything the account owns."),
@@ -305,7 +305,7 @@ _USAGE_COUNTS: Mapping[str, Schema] = {
     "creditCost": _credits("Credits charged."),
 }
 
-_USAGE = _closed(
+_USAGE = closed(
     "What this account did, by day (UTC) and model, newest first.",
     {
         "since": {"type": "string", "format": "date"},
@@ -315,10 +315,10 @@ _USAGE = _closed(
     },
 )
 
-_ERROR = _closed(
+_ERROR = closed(
     "What went wrong.",
     {
-        "error": _closed(
+        "error": closed(
             "The one error reported.",
             {
                 "code": _text("A stable word for programs, such as `invalid_parameter`."),
@@ -344,10 +344,10 @@ def component_schemas() -> dict[str, Schema]:
         "Asset": _ASSET,
         "Progress": _PROGRESS,
         "CreditCost": _CREDIT_COST,
-        "ModelSummary": _closed("One line of the catalog.", _MODEL_SUMMARY_PROPERTIES, optional=("servedBy",)),
+        "ModelSummary": closed("One line of the catalog.", _MODEL_SUMMARY_PROPERTIES, optional=("servedBy",)),
         "ModelList": _MODEL_LIST,
         "Model": _MODEL,
-        "ModelSchema": _closed(
+        "ModelSchema": closed(
             "A model's request schema alone.",
             {"apiId": _text("The model's id."), "schema": {"type": "object", "description": "JSON Schema 2020-12."}},
         ),
@@ -358,7 +358,7 @@ def component_schemas() -> dict[str, Schema]:
         "FileDeleted": _FILE_DELETED,
         "Credits": _CREDITS,
         "Usage": _USAGE,
-        "UsageEntry": _closed(
+        "UsageEntry": closed(
             "One day of one model.",
             {
                 "date": {"type": "string", "format": "date"},
@@ -366,11 +366,11 @@ def component_schemas() -> dict[str, Schema]:
                 **_USAGE_COUNTS,
             },
         ),
-        "UsageTotals": _closed("The sums over the period.", _USAGE_COUNTS),
+        "UsageTotals": closed("The sums over the period.", _USAGE_COUNTS),
         "WebhookSecret": _WEBHOOK_SECRET,
         "WebhookDelivery": _WEBHOOK_DELIVERY,
         "WebhookAttempt": _WEBHOOK_ATTEMPT,
         "WebhookMessage": _WEBHOOK_MESSAGE,
-        "Health": _closed("This process answers.", {"status": {"type": "string", "enum": ["ok", "ready"]}}),
+        "Health": closed("This process answers.", {"status": {"type": "string", "enum": ["ok", "ready"]}}),
         "Error": _ERROR,
     }

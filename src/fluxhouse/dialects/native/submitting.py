@@ -87,6 +87,7 @@ class Submitting:
                 make=parsed.request,
                 webhook_url=parsed.webhook_url,
                 webhook_field="webhook_url",
+                loras=parsed.loras,
             )
 
         return Accent(DIALECT, model, read, beside=None if accepted is None else accepted.text)

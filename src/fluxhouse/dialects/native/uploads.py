@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 from sqlalchemy import Connection
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -16,13 +12,11 @@ from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.intake import FILE_PREFIX
+from fluxhouse.dialects.native.forms import FIELD, open_form
 from fluxhouse.dialects.native.reading import bearer
-from fluxhouse.dialects.wire import WrongMediaType, chunks_of, instant, read_body, too_large
-from fluxhouse.generation.errors import FileQuotaExceeded, Gone, InvalidParameter, RequestRejected, UnknownFile
+from fluxhouse.dialects.wire import WrongMediaType, instant, read_body
+from fluxhouse.generation.errors import FileQuotaExceeded, Gone, UnknownFile
 from fluxhouse.storage import images
-
-FIELD = "file"
-_FORM_BYTES = images.MAX_BYTES + 64 * 1024  # the picture and the form around it
 
 
 class Uploads:
@@ -104,35 +98,8 @@ def _body(file: File) -> dict[str, object]:
 async def _picture_in(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await _form_file(request)
+        async with open_form(request, images.MAX_BYTES) as form:
+            return await form.file.read()
     if kind.startswith("image/") or kind == "application/octet-stream":
         return await read_body(request, images.MAX_BYTES)
     raise WrongMediaType("send multipart/form-data with the field `file`, or the picture itself as image/*")
-
-
-async def _form_file(request: Request) -> bytes:
-    parser = MultiPartParser(request.headers, _capped(request), max_files=1, max_fields=1)
-    try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        # KeyError and ValueError: a boundary or charset that is missing or makes no sense.
-        reason = error.message if isinstance(error, MultiPartException) else "the form is malformed"
-        raise RequestRejected(reason) from None
-    try:
-        if unknown := [name for name in form if name != FIELD]:
-            raise InvalidParameter(f"the form takes the field `{FIELD}` alone", field=unknown[0][:100])
-        upload = form.get(FIELD)
-        if not isinstance(upload, UploadFile):
-            raise InvalidParameter("the form needs one file in the field `file`", field=FIELD)
-        return await upload.read()
-    finally:
-        await form.close()
-
-
-async def _capped(request: Request) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in chunks_of(request):
-        size += len(chunk)
-        if size > _FORM_BYTES:
-            raise too_large(_FORM_BYTES)
-        yield chunk
