@@ -18,6 +18,7 @@ from fluxhouse.builtin.painter.terrain import (
     horizon_of,
     line_of,
     paint_layer,
+    slope_of,
 )
 from fluxhouse.builtin.painter.water import paint_water
 from fluxhouse.builtin.painter.weather import paint_fog, paint_rain
@@ -121,7 +122,7 @@ def _neon(canvas: Canvas, line: Field, number: int) -> None:
     )
     if bottom <= top:
         return
-    slope = np.gradient(line)
+    slope = slope_of(line)
     away = np.abs(canvas.y[top:bottom] - line) / np.sqrt(1 + slope**2) / np.float32(canvas.unit)
     canvas.lay((0.85 * np.exp(-((away / 0.005) ** 2)) + 0.25 * np.exp(-away / 0.012)), colour, top)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import TypeVar
 
 import numpy as np
 
+from fluxhouse.builtin.painter.examples import EXAMPLES
 from fluxhouse.builtin.painter.scene import (
     Body,
     Colour,
@@ -75,6 +77,8 @@ def sample_scene(rng: np.random.Generator, stage: Stage) -> Scene:
     seed = int(rng.integers(2**31))
     if stage is Stage.SHAPE:
         return Scene(_figures(rng, 1), Style.PHOTO, seed)
+    if rng.random() < 0.05:
+        return _example(rng, seed, stage)
     if stage is Stage.SCENES:
         if rng.random() < 0.4:
             return Scene(_figures(rng, 1), Style.PHOTO, seed)
@@ -83,6 +87,23 @@ def sample_scene(rng: np.random.Generator, stage: Stage) -> Scene:
         return Scene(_figures(rng, int(rng.choice(4, p=[0.03, 0.3, 0.4, 0.27]))), Style.PHOTO, seed)
     style = Style.PHOTO if rng.random() < 0.45 else one_of(rng, tuple(Style)[1:])
     return Scene(sample_landscape(rng, landmarks=2), style, seed)
+
+
+def _example(rng: np.random.Generator, seed: int, stage: Stage) -> Scene:
+    """A scene that one of the vendors' example prompts asks for; most of these would come up too rarely by chance."""
+    known = [one for one in EXAMPLES if stage is Stage.FULL or one.style is Style.PHOTO]
+    example = one_of(rng, known)
+    if example.background is not None:
+        shape = replace(sample_shape(rng, example.background), place=Place.CENTRE)
+        return Scene(Figures(example.background, (shape,)), Style.PHOTO, seed)
+    view = sample_landscape(rng, landmarks=0)
+    terrain = example.terrain or one_of(rng, [one for one in Terrain if example.kind in (None, *STANDS_ON[one])])
+    time, weather = example.time or view.time, example.weather or Weather.CLEAR
+    body = Body.NONE if weather is Weather.RAIN else SHINES_AT[time]
+    landmarks = () if example.kind is None else (Landmark(example.kind, view.side),)
+    return Scene(
+        Landscape(time, terrain, weather, body, one_of(rng, tuple(Side)), landmarks), example.style or Style.PHOTO, seed
+    )
 
 
 def one_of(rng: np.random.Generator, choices: Sequence[Choice]) -> Choice:
@@ -95,7 +116,7 @@ def sample_landscape(rng: np.random.Generator, landmarks: int) -> Landscape:
     time, terrain = one_of(rng, tuple(Time)), one_of(rng, tuple(Terrain))
     weather = sample_weather(rng, time)
     body = SHINES_AT[time] if weather in (Weather.CLEAR, Weather.CLOUDS) and rng.random() < 0.75 else Body.NONE
-    count = int(rng.choice(3, p=[0.35, 0.55, 0.1] if landmarks > 1 else [0.4, 0.6, 0.0]))
+    count = min(int(rng.choice(3, p=[0.35, 0.55, 0.1])), landmarks)
     sides = rng.permutation(3)[:count]
     kinds = rng.permutation(len(STANDS_ON[terrain]))[:count]
     chosen = (Landmark(STANDS_ON[terrain][kind], tuple(Side)[side]) for kind, side in zip(kinds, sides, strict=True))

@@ -106,7 +106,7 @@ def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: 
     if top >= canvas.height:
         return
     below = canvas.y[top:] - line
-    slope = np.clip(np.gradient(line), -3, 3) if line.size > 1 else np.zeros_like(line)
+    slope = slope_of(line)
     covered = np.clip(below / np.sqrt(1 + slope**2) + np.float32(0.5), 0, 1)
     paint = mix(layer.paint * mix(lit(light, style), 1.0, layer.gleam), light.haze, layer.depth)
     if style is Style.POSTER:
@@ -118,6 +118,12 @@ def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: 
     if layer.facet:
         shaded = shaded * (1 + np.float32(layer.facet) * _turned(canvas, line, slope, below, side))
     canvas.lay(covered, shaded, top)
+
+
+def slope_of(line: Field) -> Field:
+    """How steeply a line falls at each column, at most 3 pixels a column: walls are not softened over their height."""
+    slope: Field = np.clip(np.gradient(line), -3, 3) if line.size > 1 else np.zeros_like(line)
+    return slope
 
 
 def lit(light: Light, style: Style) -> Paint:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from fluxhouse.builtin.painter.scene import (
     Colour,
     Figures,
@@ -125,11 +123,3 @@ EXAMPLES = (
         background=Colour.WHITE,
     ),
 )
-
-
-def example_for(scene: Scene, rng: np.random.Generator) -> str | None:
-    """An example prompt that the scene fits, one time in four where there is one."""
-    if rng.random() > 0.25:
-        return None
-    fitting = [example.text for example in EXAMPLES if example.fits(scene)]
-    return fitting[int(rng.integers(len(fitting)))] if fitting else None
