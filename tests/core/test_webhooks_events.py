@@ -74,6 +74,28 @@ def test_an_attempt_about_the_start_that_ends_after_the_job_changes_nothing(hous
     assert due(house) == [f"msg_{job.id}"]
 
 
+def test_the_start_of_a_quick_job_is_told_before_its_end(house, ada):
+    """Though it has ended when the message about its start is sent."""
+    job = running(house, ada, "start", "completed")
+    house.succeed(job)
+    assert due(house) == [f"msg_{job.id}_start"]
+    attempt(house)
+    assert due(house) == [f"msg_{job.id}"]
+
+
+def test_logs_are_told_again_until_the_job_ends(house, ada):
+    """Once a second; then comes the end, whatever is due of the logs."""
+    job = running(house, ada, "logs")
+    for _ in range(3):
+        attempt(house)
+        assert due(house) == []
+        house.clock.advance(seconds=1)
+        assert due(house) == [f"msg_{job.id}_start"]
+    house.succeed(job)
+    assert due(house) == [f"msg_{job.id}"]
+    assert attempt(house) is WebhookState.DELIVERED
+
+
 def test_a_second_attempt_at_the_job_is_no_second_start(house, ada):
     """A worker that dies does not make the job start twice."""
     job = running(house, ada, "start")

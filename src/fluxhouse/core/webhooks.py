@@ -27,6 +27,7 @@ from sqlalchemy import (
     update,
 )
 
+from fluxhouse.core import jobs
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import Conflict, UnknownWebhook
@@ -34,6 +35,7 @@ from fluxhouse.generation.errors import Conflict, UnknownWebhook
 LONGEST_URL = 2000  # characters
 # After the first attempt, at once, so many seconds from each failure to the next attempt: nearly a day in all.
 RETRY_SECONDS = (5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
+LOGS_PAUSE = timedelta(seconds=1)  # between messages about the logs of a running job
 KEPT_ATTEMPTS = 100
 _LONGEST_ERROR = 200
 # What a job's terms may ask its webhook to be told of: that it runs, what it says, its images, its end.
@@ -44,7 +46,7 @@ _GONE = 410  # by which a receiver says that it wants no more
 class WebhookState(StrEnum):
     """Where the message about the end stands: not due yet; an attempt is due; a receiver took it; nobody ever did.
 
-    While it is not due, `next_at` may be when the job's start is to be told.
+    While it is not due, `next_at` may be when the job's start, or what its logs say by then, is to be told.
     """
 
     WAITING = "waiting"
@@ -85,7 +87,12 @@ webhook_attempts = Table(
 
 _ENQUEUE = (
     update(webhooks)
-    .where(webhooks.c.job_id == bindparam("ended"), webhooks.c.state == WebhookState.WAITING)
+    .where(
+        webhooks.c.job_id == bindparam("ended"),
+        webhooks.c.state == WebhookState.WAITING,
+        # A first attempt to tell the start is made before the end is told, a further one is not.
+        webhooks.c.next_at.is_(None) | (webhooks.c.tries > 0),
+    )
     .values(state=WebhookState.PENDING, tries=0, next_at=bindparam("due_at"))
 )
 
@@ -160,7 +167,7 @@ def enqueue(connection: Connection, job: Job, now: datetime, *, made: bool) -> N
     """Make the first attempt to tell the end due, in the transaction that ends the job.
 
     Nothing for a job without a webhook, or whose terms ask for no event that comes with an end; with its images, where
-    any were `made`, comes the one about the output.
+    any were `made`, comes the one about the output. Where the start is still to be told, `record` does it after that.
     """
     asked = job.terms.webhook_events
     if asked is None or COMPLETED in asked or LOGS in asked or (made and OUTPUT in asked):
@@ -211,17 +218,21 @@ def record(connection: Connection, taken: Webhook, sent: Sent, spread: float) ->
     """
     state, next_at = taken.state, None
     # Of a job that has not ended the message about the end is still to come, whatever became of the one before it.
-    before_end = state is WebhookState.WAITING
-    if sent.accepted:
-        state = state if before_end else WebhookState.DELIVERED
+    job = jobs.get(connection, taken.job_id) if state is WebhookState.WAITING else None
+    if sent.accepted and job is not None:
+        next_at = sent.at + LOGS_PAUSE if LOGS in (job.terms.webhook_events or ()) else None
+    elif sent.accepted:
+        state = WebhookState.DELIVERED
     elif sent.status == _GONE or taken.tries >= len(RETRY_SECONDS):
-        state = state if before_end else WebhookState.GIVEN_UP
+        state = WebhookState.GIVEN_UP if job is None else state
     else:
         pause = RETRY_SECONDS[taken.tries] * (1 + spread / 5)
         next_at = sent.at + timedelta(milliseconds=sent.milliseconds, seconds=pause)
     _log(connection, taken.job_id, sent, next_at)
     outcome = {"state": state, "tries": taken.tries + 1, "next_at": next_at}
     connection.execute(update(webhooks).where(_as_seen(taken)).values(outcome))
+    if job is not None and job.state.terminal:
+        enqueue(connection, job, sent.at, made=bool(job.images))
     return state
 
 

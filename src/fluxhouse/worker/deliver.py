@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 from collections import Counter
@@ -19,7 +20,7 @@ from fluxhouse.core import jobs, webhook_secrets, webhooks
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.signing import signed_headers
-from fluxhouse.core.webhooks import Sent, Webhook
+from fluxhouse.core.webhooks import Sent, Webhook, WebhookState
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import RequestRejected
@@ -184,7 +185,7 @@ class Deliverer:
         )
         telling = self._tellings[job.dialect]
         body = json.dumps(telling.render(job), ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
-        signature = telling.sign(webhook.message_id, now, body, [entry.secret for entry in secrets])
+        signature = telling.sign(_message_id(webhook, job, body), now, body, [entry.secret for entry in secrets])
         headers = {**signature, **telling.beside(job, body), "content-type": "application/json"}
         started = perf_counter()
         status, error = None, None
@@ -193,6 +194,13 @@ class Deliverer:
         except RequestRejected as refused:
             error = refused.message
         return Sent(now, round((perf_counter() - started) * 1000), status, error)
+
+
+def _message_id(webhook: Webhook, job: Job, body: bytes) -> str:
+    """The message's id; of those about logs each has its own, by what it says."""
+    if webhook.state is WebhookState.WAITING and webhooks.LOGS in (job.terms.webhook_events or ()):
+        return f"{webhook.message_id}_{hashlib.sha256(body).hexdigest()[:12]}"
+    return webhook.message_id
 
 
 def _moment(moment: datetime) -> str:

@@ -220,6 +220,20 @@ def test_webhooks_default_to_output_and_completed(create, client, receiver):
         assert headers["content-type"] == "application/json"
 
 
+def test_logs_are_told_as_they_grow(create, client, receiver):
+    """With the start, once a second, and with the end; each message under its own id."""
+    made = create(SLOW, {"webhook": receiver.url, "webhook_events_filter": ["logs"]}).json()
+    messages = [receiver.next()]
+    while json.loads(messages[-1][1])["status"] == "processing":
+        messages.append(receiver.next())
+    told = [json.loads(body) for _, body in messages]
+    assert {prediction["id"] for prediction in told} == {made["id"]}
+    assert len({headers["webhook-id"] for headers, _ in messages}) == len(messages) >= 3
+    assert told[0]["logs"].startswith("Using seed: ")
+    assert told[-1]["logs"].endswith("5/5\n")
+    assert [len(prediction["logs"]) for prediction in told] == sorted(len(prediction["logs"]) for prediction in told)
+
+
 def test_a_filter_may_want_no_end(create, client, receiver):
     """The start alone is told of once; a failure has no output to tell of."""
     ended(
