@@ -128,6 +128,13 @@ def test_a_cursor_comes_back_as_it_went(moment, job_id):
     assert wire.cursor_in(with_cursor(wire.cursor_of(moment, job_id))) == (moment, job_id)
 
 
+@pytest.mark.parametrize("last", ["", "\0", "é", "a b"])
+def test_a_cursor_holds_an_id(last):
+    """Nothing that a database would refuse."""
+    with pytest.raises(RequestRejected):
+        wire.cursor_in(with_cursor(wire.cursor_of(NOW, last)))
+
+
 @given(st.text())
 def test_no_cursor_breaks_anything(text):
     """Any text is a cursor or is refused by name."""

@@ -118,7 +118,7 @@ class Files:
         pepper = self._door.options.pepper
 
         def opened(connection: Connection) -> File:
-            account = accounts.by_name(connection, query["owner"])
+            account = None if "\0" in query["owner"] else accounts.by_name(connection, query["owner"])
             if account is None:
                 raise UnknownFile
             valid = webhook_secrets.valid(connection, account.id, pepper, now)
