@@ -15,6 +15,8 @@ from PIL import Image
 from fluxhouse.core import jobs
 from fluxhouse.core.jobs import JobState
 from fluxhouse.core.keys import Limits
+from fluxhouse.dialects.openai.asking import Asking
+from fluxhouse.dialects.openai.fields import GENERATIONS
 
 SLOW, FAILING, UNSERVED = "flux-schnell", "flux-krea-dev", "flux-pro"
 SMALL = {"prompt": "a red boat", "size": "256x256"}
@@ -104,6 +106,16 @@ def test_extra_fields_reach_the_model(client, live):
     assert one.parse().data == two.parse().data
     request = job_of(live, one).request
     assert (request.seed, request.steps, request.guidance) == (7, 3, 2.5)
+
+
+def test_loras_are_extra_fields(live, client):
+    """They reach the intake of LoRAs, and are refused by their own names."""
+    asked = SMALL | {"model": "flux-dev", "hf_lora": "owner/name", "lora_scale": 0.5}
+    (lora,) = Asking(live.platform.door, GENERATIONS).wanted(asked).loras
+    assert (lora.reference, lora.scale) == ("owner/name", 0.5)
+    with pytest.raises(openai.BadRequestError) as refused:
+        client.images.generate(model="flux-dev", extra_body={"hf_lora": "no name"}, **SMALL)
+    assert refused.value.param == "hf_lora"
 
 
 @pytest.mark.parametrize(("quality", "steps"), [("low", 2), ("high", 6), ("auto", None), ("standard", None)])

@@ -80,6 +80,7 @@ class Asking:
             price_micro=parsed.price_micro,
             count=parsed.count,
             input_values=shown.input_values,
+            loras=parsed.loras,
             make=_sized(parsed, fields.pixels(values["size"], parsed.serving)),
             webhook_url=None,
             webhook_field="",

@@ -124,9 +124,7 @@ class Following:
     def _picture(self, what: str, text: str, more: Mapping[str, Any]) -> str:
         name = f"{self._kind}.{what}"
         created = int(self._door.clock.now().timestamp())
-        return _event(
-            name, {"type": name, answers.B64: text, "created_at": created, **answers.facts(self.job), **more}
-        )
+        return _event(name, {"type": name, answers.B64: text, "created_at": created, **answers.facts(self.job), **more})
 
 
 def _as_file(preview: bytes, format: OutputFormat) -> bytes:
