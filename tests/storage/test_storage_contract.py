@@ -61,6 +61,18 @@ class TestEveryStore:
         assert await storage.get("files/a") == content
         assert (await storage.path("files/a")).read_bytes() == content
 
+    async def test_a_file_is_kept_as_bytes_are(self, storage: Store, tmp_path: Path) -> None:
+        """Of any length, whole, replacing what was there; the file itself may go afterwards."""
+        for size in (0, 12_345_678):
+            file = tmp_path / "draft"
+            file.write_bytes(bytes(range(256)) * (size // 256))
+            await storage.put_file("loras/a.safetensors", file)
+            file.unlink()
+            content = await storage.get("loras/a.safetensors")
+            assert content == bytes(range(256)) * (size // 256)
+            assert (await storage.path("loras/a.safetensors")).read_bytes() == content
+        assert await keys_of(storage) == ["loras/a.safetensors"]
+
     async def test_put_replaces(self, storage: Store) -> None:
         """After a second put under the same key, every way to read gives the new bytes."""
         for content in (b"one", b"", b"three", b"seven"):

@@ -238,7 +238,8 @@ def dismiss(connection: Connection, byte_budget: int, now: datetime) -> list[str
 def claim(connection: Connection, sha256: str, now: datetime) -> bool:
     """Note bytes without a row as leaving; False where a row has come meanwhile."""
     values = {"sha256": sha256, "size_bytes": 0, "format": "", "ignored": 0, "used_at": now, "removed_at": now}
-    return connection.execute(upsert(lora_files).values(values).on_conflict_do_nothing()).rowcount == 1
+    claimed = upsert(lora_files).values(values).on_conflict_do_nothing().returning(lora_files.c.sha256)
+    return connection.execute(claimed).first() is not None
 
 
 def forget(connection: Connection, sha256: str) -> None:
