@@ -27,6 +27,22 @@ def test_a_picture_to_start_from_counts(fluxhouse, tmp_path):
         assert image.width / image.height == pytest.approx(2, rel=0.05)
 
 
+def test_a_picture_is_repainted_under_a_mask(fluxhouse, tmp_path):
+    """Fill takes two pictures; one that cannot be a mask is refused by the option's name."""
+    picture, mask = tmp_path / "red.png", tmp_path / "mask.png"
+    Image.new("RGB", (200, 100), "red").save(picture)
+    Image.new("L", (200, 100), 0).save(mask)
+    asked = ("generate", "a door", "-o", str(tmp_path / "a.png"), "--model", "flux-fill-dev", "--image", str(picture))
+    refused = fluxhouse(*asked, "--mask", str(mask))
+    assert (refused.code, "--mask is black everywhere" in refused.err) == (1, True)
+    assert "no parameter `input_image`" in fluxhouse(*asked).err
+    Image.new("L", (100, 50), 255).save(mask)
+    made = fluxhouse(*asked, "--mask", str(mask))
+    assert made.code == 0, made.err
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width / image.height == pytest.approx(2, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

@@ -6,7 +6,7 @@ import asyncio
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
@@ -46,6 +46,7 @@ def generate(
     height: Annotated[int | None, typer.Option(help="Pixels; goes with --width.")] = None,
     aspect_ratio: Annotated[str | None, typer.Option(help="Such as 16:9.")] = None,
     image: Annotated[Path | None, typer.Option(help="A picture to start from or to edit.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Where to repaint that picture: white, with flux-fill-dev.")] = None,
     strength: Annotated[float | None, typer.Option(help="0 to 1: how far to leave that picture.")] = None,
     folder: DataFolder = None,
 ) -> None:
@@ -63,15 +64,17 @@ def generate(
         "width": width,
         "height": height,
         "aspect_ratio": aspect_ratio,
-        "input_image": None if image is None else "file_0",  # as if uploaded: the catalog only wants to know of one
         "prompt_strength": strength,
     }
+    named = {"input_image": image} if mask is None else {"image": image, "mask": mask}
+    pictures = {name: path for name, path in named.items() if path is not None}
+    body |= dict.fromkeys(pictures, "file_0")  # as if uploaded: the catalog only wants to know of them
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
     # Where the engine may read; with a dot, it is no file of the store.
     make_data_folder(settings)
     settings.files_folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".generate-", dir=settings.files_folder) as scratch:
-        inputs, paths = _inputs([image] if image is not None and parsed.input_values else [], Path(scratch))
+        inputs, paths = _inputs({name: pictures[name] for name, _ in parsed.input_values}, Path(scratch))
         request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
         made = asyncio.run(_make(settings, request, paths))
     try:
@@ -91,15 +94,16 @@ def _check_writable(output: Path) -> None:
         raise Refusal(f"-o {output}: may not be written")
 
 
-def _inputs(sources: Sequence[Path], scratch: Path) -> tuple[list[InputImage], list[Path]]:
+def _inputs(pictures: Mapping[str, Path], scratch: Path) -> tuple[list[InputImage], list[Path]]:
     """The pictures named on the command line, checked and made clean as the server does it."""
     inputs, paths = [], []
-    for number, source in enumerate(sources):
+    for number, (name, source) in enumerate(pictures.items()):
+        option = "--mask" if name == "mask" else "--image"
         try:
             content = source.read_bytes()
         except OSError as error:
-            raise Refusal(f"--image {source}: {error.strerror}") from error
-        clean, width, height = asyncio.run(images.accept(content, "--image"))
+            raise Refusal(f"{option} {source}: {error.strerror}") from error
+        clean, width, height = asyncio.run(images.accept(content, option))
         path = scratch / f"{number}.png"
         path.write_bytes(clean)
         inputs.append(InputImage(f"inputs/{number}.png", width, height))
