@@ -24,5 +24,5 @@ def cancel(connection: Connection, job: Job, now: datetime) -> Job:
         ended = settle.cancelled(connection, job, settle.Outcome(), now)
         if ended is not None:
             return ended
-    jobs.change(connection, job, {"cancel_requested_at": job.cancel_requested_at or now})
-    return jobs.get(connection, job.id)
+    asked = jobs.change(connection, job, {"cancel_requested_at": job.cancel_requested_at or now})
+    return asked or jobs.get(connection, job.id)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    bindparam,
     func,
     insert,
     select,
@@ -90,6 +91,20 @@ jobs = Table(
         sqlite_where=text("output_removed_at IS NULL"),
         postgresql_where=text("output_removed_at IS NULL"),
     ),
+)
+
+
+# Built once: building a statement costs more than running it.
+_FIND = select(jobs).where(jobs.c.id == bindparam("found"))
+_INSERT = insert(jobs)
+_CHANGE = (
+    update(jobs)
+    .where(
+        jobs.c.id == bindparam("seen_id"),
+        jobs.c.attempt == bindparam("seen_attempt"),
+        jobs.c.state == bindparam("seen_state"),
+    )
+    .returning(jobs)
 )
 
 
@@ -193,12 +208,12 @@ def insert_queued(connection: Connection, job: Job) -> None:
         "deadline_at": job.deadline_at,
         "terms": job.terms.to_json(),
     }
-    connection.execute(insert(jobs), values)
+    connection.execute(_INSERT, values)
 
 
 def find(connection: Connection, job_id: str) -> Job | None:
     """The job with that id, whoever owns it."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+    row = connection.execute(_FIND, {"found": job_id}).one_or_none()
     return None if row is None else from_row(row)
 
 
@@ -249,15 +264,16 @@ def page(
     return [from_row(row) for row in connection.execute(ordered)]
 
 
-def change(connection: Connection, job: Job, values: Mapping[str, Any]) -> bool:
-    """Change an open job that still is in the state and attempt it was seen in; False where it has moved on.
+def change(connection: Connection, job: Job, values: Mapping[str, Any]) -> Job | None:
+    """An open job after a change, if it still was in the state and attempt it was seen in; None where it has moved on.
 
     So a worker that wakes late changes nothing, even while the job waits for its next attempt.
     """
     if job.state.terminal:
-        return False
-    as_seen = update(jobs).where(jobs.c.id == job.id, jobs.c.attempt == job.attempt, jobs.c.state == job.state)
-    return connection.execute(as_seen, dict(values)).rowcount == 1
+        return None
+    seen = {"seen_id": job.id, "seen_attempt": job.attempt, "seen_state": job.state}
+    row = connection.execute(_CHANGE, {**seen, **values}).one_or_none()
+    return None if row is None else from_row(row)
 
 
 def beat(connection: Connection, held: Sequence[tuple[str, int]], now: datetime) -> None:

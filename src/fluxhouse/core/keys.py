@@ -67,6 +67,12 @@ _SPEND = (
 _GIVE_BACK = (
     update(keys).where(keys.c.id == bindparam("spender")).values(spent_micro=keys.c.spent_micro - bindparam("amount"))
 )
+_WITH_ACCOUNT = (
+    select(keys, account_table.c.name, account_table.c.suspended, account_table.c.weight)
+    .add_columns(account_table.c.created_at.label("account_created_at"))
+    .join(account_table)
+    .where(keys.c.id == bindparam("prefix"))
+)
 
 
 class Scope(StrEnum):
@@ -169,10 +175,7 @@ def authenticate(connection: Connection, text: str, pepper: bytes, now: datetime
     Looked up by the public prefix, compared as a digest in constant time.
     """
     prefix = _prefix(text)
-    joined = select(keys, account_table.c.name, account_table.c.suspended, account_table.c.weight).add_columns(
-        account_table.c.created_at.label("account_created_at")
-    )
-    row = connection.execute(joined.join(account_table).where(keys.c.id == prefix)).one_or_none()
+    row = connection.execute(_WITH_ACCOUNT, {"prefix": prefix}).one_or_none()
     if row is None or not hmac.compare_digest(row.digest, _digest(text, pepper)):
         raise InvalidKey
     key = from_row(row)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     bindparam,
+    case,
     func,
     insert,
     select,
@@ -56,16 +57,32 @@ balances = Table(
 )
 
 # Built once: building a statement costs more than running it.
-_TAKE = (
+_SOURCE, _MOVED = bindparam("source", type_=String), bindparam("moved_micro", type_=BigInteger)
+_BEFORE = balances.alias("before")
+_HAS = select(_BEFORE.c.amount_micro).where(_BEFORE.c.ledger_account == _SOURCE).scalar_subquery()
+_SET_ASIDE = (
     update(balances)
-    .where(balances.c.ledger_account == bindparam("taken_from"), balances.c.amount_micro >= bindparam("taken_micro"))
-    .values(amount_micro=balances.c.amount_micro - bindparam("taken_micro"))
-    .returning(balances.c.amount_micro)
+    .where(balances.c.ledger_account.in_([_SOURCE, bindparam("target")]), _HAS >= _MOVED)
+    .values(amount_micro=balances.c.amount_micro + case((balances.c.ledger_account == _SOURCE, -_MOVED), else_=_MOVED))
+    .returning(balances.c.ledger_account, balances.c.amount_micro)
 )
 _ADD = (
     update(balances)
     .where(balances.c.ledger_account == bindparam("added_to"))
     .values(amount_micro=balances.c.amount_micro + bindparam("added_micro"))
+)
+_HALF = {
+    "transfer_id": bindparam("transfer"),
+    "kind": bindparam("of_kind"),
+    "job_id": bindparam("of_job"),
+    "reference": bindparam("referred"),
+    "created_at": bindparam("at", type_=Instant),
+}
+_BOTH_ENTRIES = insert(ledger_entries).values(
+    [
+        _HALF | {"ledger_account": bindparam("source"), "amount_micro": bindparam("taken_micro")},
+        _HALF | {"ledger_account": bindparam("target"), "amount_micro": bindparam("given_micro")},
+    ]
 )
 _FIRST = upsert(balances)
 _OPEN = _FIRST.on_conflict_do_update(
@@ -137,16 +154,18 @@ def hold(connection: Connection, account_id: str, job_id: str, amount_micro: int
     """Set a job's price aside and return what is left to spend; raises `InsufficientCredits`."""
     if amount_micro < 0:
         raise ValueError(f"a hold cannot be negative: {amount_micro}")
-    left = connection.execute(_TAKE, {"taken_from": available(account_id), "taken_micro": amount_micro}).scalar()
-    if left is None:
+    source, target = available(account_id), held(account_id)
+    moved = {"source": source, "target": target, "moved_micro": amount_micro}
+    after: dict[str, int] = {row.ledger_account: row.amount_micro for row in connection.execute(_SET_ASIDE, moved)}
+    if source not in after:
         had = balance(connection, account_id).available_micro
         if had < amount_micro:
             raise InsufficientCredits(required_micro=amount_micro, available_micro=had)
-        left = 0  # a free job of an account without any entry
-        _add(connection, available(account_id), 0)
-    _add(connection, held(account_id), amount_micro)
-    _record(connection, "hold", available(account_id), held(account_id), amount_micro, now, job_id=job_id)
-    return left
+        _add(connection, source, 0)  # a free job of an account without any entry
+    if target not in after:
+        _add(connection, target, amount_micro)  # its first hold
+    _record(connection, "hold", source, target, amount_micro, now, job_id=job_id)
+    return after.get(source, 0)
 
 
 def capture(connection: Connection, account_id: str, job_id: str, amount_micro: int, now: datetime) -> None:
@@ -205,22 +224,9 @@ def _record(
     job_id: str | None = None,
     reference: str | None = None,
 ) -> None:
-    transfer_id = new_id()
-    connection.execute(
-        insert(ledger_entries),
-        [
-            {
-                "transfer_id": transfer_id,
-                "kind": kind,
-                "ledger_account": ledger_account,
-                "amount_micro": amount,
-                "job_id": job_id,
-                "reference": reference,
-                "created_at": now,
-            }
-            for ledger_account, amount in ((source, -amount_micro), (target, amount_micro))
-        ],
-    )
+    both = {"transfer": new_id(), "of_kind": kind, "of_job": job_id, "referred": reference, "at": now}
+    amounts = {"source": source, "target": target, "taken_micro": -amount_micro, "given_micro": amount_micro}
+    connection.execute(_BOTH_ENTRIES, both | amounts)
 
 
 def _add(connection: Connection, ledger_account: str, amount_micro: int) -> None:

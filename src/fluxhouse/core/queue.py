@@ -11,13 +11,24 @@ from sqlalchemy import Connection, FromClause, bindparam, func, select, update
 
 from fluxhouse.core import entries, events, fleet, shares, webhooks
 from fluxhouse.core.jobs import IS_OPEN, Job, JobState, from_row, jobs
+from fluxhouse.database.schema import Instant
 
 _IS_EMPTY = select(~select(jobs.c.id).where(IS_OPEN).exists())
 _AS_SEEN = select(jobs).where(jobs.c.id == bindparam("claimed")).with_for_update(key_share=True)
+_NOW = bindparam("now", type_=Instant)
 _RUN = (
     update(jobs)
-    .where(jobs.c.id == bindparam("claimed"))
-    .values({name: bindparam(name) for name in ("state", "attempt", "heartbeat_at", "started_at")})
+    .where(
+        jobs.c.id == bindparam("claimed"),
+        jobs.c.state == JobState.QUEUED,
+        (jobs.c.attempt > 0) | (jobs.c.expires_at > _NOW),
+    )
+    .values(
+        state=JobState.RUNNING,
+        attempt=jobs.c.attempt + 1,
+        heartbeat_at=_NOW,
+        started_at=func.coalesce(jobs.c.started_at, _NOW),
+    )
     .returning(jobs)
 )
 
@@ -61,13 +72,11 @@ def start(connection: Connection, job_id: str, tag: int, now: datetime) -> Job |
 
     One past its expiry that never ran is left to the sweep.
     """
-    row = connection.execute(_AS_SEEN, {"claimed": job_id}).one_or_none()
-    if row is None or row.state != JobState.QUEUED or (row.attempt == 0 and row.expires_at <= now):
+    row = connection.execute(_RUN, {"claimed": job_id, "now": now}).one_or_none()
+    if row is None:
         return None
-    attempt = row.attempt + 1
-    values = {"state": JobState.RUNNING, "attempt": attempt, "heartbeat_at": now, "started_at": row.started_at or now}
-    running = from_row(connection.execute(_RUN, values | {"claimed": job_id}).one())
-    events.record(connection, job_id, JobState.RUNNING, attempt, now)
+    running = from_row(row)
+    events.record(connection, job_id, JobState.RUNNING, running.attempt, now)
     webhooks.begin(connection, running, now)
     shares.advance(connection, tag)
     return running

@@ -75,11 +75,12 @@ def _wait_again(connection: Connection, job: Job, now: datetime, values: dict[st
         return cancelled(connection, job, Outcome(), now)
     if values["deaths"] >= MAX_DEATHS:
         return fail(connection, job, AttemptsExhausted(), now)
-    if not jobs.change(connection, job, values | {"state": JobState.QUEUED}):
+    waiting = jobs.change(connection, job, values | {"state": JobState.QUEUED})
+    if waiting is None:
         return None
     events.record(connection, job.id, JobState.QUEUED, job.attempt, now)
     queue.put_back(connection, job, now)
-    return jobs.get(connection, job.id)
+    return waiting
 
 
 def _end(
@@ -106,7 +107,8 @@ def _end(
         "inference_seconds": outcome.inference_seconds,
         "served_by": outcome.served_by or job.served_by,
     }
-    if not jobs.change(connection, job, ended):
+    after = jobs.change(connection, job, ended)
+    if after is None:
         return None
     events.record(connection, job.id, state, job.attempt, now)
     webhooks.enqueue(connection, job, now, made=bool(outcome.images))
@@ -125,4 +127,4 @@ def _end(
         ledger.capture(connection, job.account_id, job.id, charged_micro, now)
     if released_micro:
         ledger.release(connection, job.account_id, job.id, released_micro, now)
-    return jobs.get(connection, job.id)
+    return after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Connection, String, Table, bindparam, func, select
+from sqlalchemy import BigInteger, Column, Connection, String, Table, bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
 
 from fluxhouse.core.jobs import Job
@@ -18,11 +18,19 @@ fair_shares = Table(
     Column("finish_tag", BigInteger, nullable=False),
 )
 
-# An account's next start: the later of the present and its own last end.
-_START = select(func.max(fair_shares.c.finish_tag)).where(
-    fair_shares.c.account_id.in_([_CLOCK, bindparam("account_id")])
+_CLOCK_ROW = fair_shares.alias("clock")
+_PRESENT = select(_CLOCK_ROW.c.finish_tag).where(_CLOCK_ROW.c.account_id == _CLOCK)
+_NOW, _COST = func.coalesce(_PRESENT.scalar_subquery(), 0), bindparam("cost", type_=BigInteger)
+# An account's next job starts at the later of the present and its own last end.
+_TAKE_TURN = (
+    insert(fair_shares)
+    .values(account_id=bindparam("of_account"), finish_tag=_NOW + _COST)
+    .on_conflict_do_update(
+        index_elements=[fair_shares.c.account_id],
+        set_={"finish_tag": case((fair_shares.c.finish_tag > _NOW, fair_shares.c.finish_tag), else_=_NOW) + _COST},
+    )
+    .returning(fair_shares.c.finish_tag - _COST)
 )
-_PRESENT = select(fair_shares.c.finish_tag).where(fair_shares.c.account_id == _CLOCK)
 _FIRST = insert(fair_shares)
 _MOVE_ON = _FIRST.on_conflict_do_update(
     index_elements=[fair_shares.c.account_id],
@@ -40,9 +48,8 @@ def next_tag(connection: Connection, job: Job, weight: int, steps: int) -> int:
     """
     request = job.request
     cost = max(1, request.width * request.height // _COST_UNIT_PX) * steps * request.count
-    start = connection.execute(_START, {"account_id": job.account_id}).scalar() or 0
-    connection.execute(_MOVE_ON, {"account_id": job.account_id, "finish_tag": start + max(1, cost // weight)})
-    return start
+    turn = {"of_account": job.account_id, "cost": max(1, cost // weight)}
+    return int(connection.execute(_TAKE_TURN, turn).scalar_one())
 
 
 def present(connection: Connection) -> int:

@@ -12,7 +12,13 @@ from fluxhouse.core.idempotency import FirstAnswer, IdempotencyKey
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.jobs import Job, JobState, Terms
 from fluxhouse.core.keys import Caller, Scope
-from fluxhouse.generation.errors import KeyNotAllowed, PlatformError, RateLimited, SpendCapReached
+from fluxhouse.generation.errors import (
+    InsufficientCredits,
+    KeyNotAllowed,
+    PlatformError,
+    RateLimited,
+    SpendCapReached,
+)
 from fluxhouse.generation.request import GenerationRequest
 
 
@@ -67,11 +73,14 @@ def submit(connection: Connection, submission: Submission, now: datetime) -> Sub
     try:
         if window.exceeded:
             raise RateLimited(retry_after_seconds=window.seconds_left(now))
-        with connection.begin_nested():
-            return _replay(connection, submission, window, now) or _take_in(connection, submission, window, now)
+        if (first := _replay(connection, submission, window, now)) is not None:
+            return first
+        job, left = _hold(connection, submission, now)
     except PlatformError as error:
         _count_refusal(connection, submission.caller, submission.model, now)
         return Refused(error, window)
+    _take_in(connection, submission, job, left, now)
+    return Submitted(job, left, window)
 
 
 def refuse(connection: Connection, caller: Caller, model: str, error: PlatformError, now: datetime) -> Refused:
@@ -93,13 +102,24 @@ def _replay(connection: Connection, submission: Submission, window: limits.Windo
     return Submitted(jobs.get(connection, first.job_id), first.available_micro, window, replayed=True)
 
 
-def _take_in(connection: Connection, submission: Submission, window: limits.Window, now: datetime) -> Submitted:
+def _hold(connection: Connection, submission: Submission, now: datetime) -> tuple[Job, int]:
+    """The new job, its price set aside, and what is left to spend; what is refused leaves nothing behind."""
     caller = submission.caller
     _check_key(caller, submission)
     job = _job_of(submission, now)
     if not keys.spend(connection, caller.key.id, job.hold_micro, now):
         raise SpendCapReached(required_micro=job.hold_micro)
-    left = ledger.hold(connection, caller.account.id, job.id, job.hold_micro, now)
+    try:
+        return job, ledger.hold(connection, caller.account.id, job.id, job.hold_micro, now)
+    except InsufficientCredits:
+        # By hand, since a savepoint for each submit would cost as much as three statements.
+        keys.give_back(connection, caller.key.id, job.hold_micro)
+        raise
+
+
+def _take_in(connection: Connection, submission: Submission, job: Job, left: int, now: datetime) -> None:
+    """Everything that the job is, beside its hold."""
+    caller = submission.caller
     jobs.insert_queued(connection, job)
     events.record(connection, job.id, JobState.QUEUED, job.attempt, now)
     queue.defer(connection, job, caller.account.weight, submission.steps, now)
@@ -109,7 +129,6 @@ def _take_in(connection: Connection, submission: Submission, window: limits.Wind
         idempotency.remember(connection, caller.account.id, submission.idempotency, FirstAnswer(job.id, left), now)
     slot = usage.Slot(caller.account.id, caller.key.id, submission.model)
     usage.count(connection, slot, now, {"submitted": 1})
-    return Submitted(job, left, window)
 
 
 def _check_key(caller: Caller, submission: Submission) -> None:

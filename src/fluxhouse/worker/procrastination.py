@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import procrastinate
 import structlog
+from psycopg import AsyncConnection
 
 from fluxhouse.core.fleet import STALLED_AFTER, TASK
 
@@ -59,7 +60,7 @@ class Procrastination:
     async def _fetch(self, room: int, models: Sequence[str], inside: asyncio.Semaphore, take_up: TakeUp) -> None:
         """The life of one worker of Procrastinate's."""
         connector = procrastinate.PsycopgConnector(
-            conninfo=self._conninfo, min_size=1, max_size=_CONNECTIONS, timeout=_POLL_SECONDS
+            conninfo=self._conninfo, min_size=1, max_size=_CONNECTIONS, timeout=_POLL_SECONDS, configure=_lightly
         )
         app = procrastinate.App(connector=connector)
 
@@ -82,6 +83,16 @@ class Procrastination:
                 update_heartbeat_interval=_HEARTBEAT_SECONDS,
                 stalled_worker_timeout=STALLED_AFTER.total_seconds(),
             )
+
+
+async def _lightly(connection: AsyncConnection) -> None:
+    """Each call of Procrastinate's is one statement, which needs no transaction around it.
+
+    Nor need it wait for the disk: the claim that follows a fetch does, and what a crash of the database undoes of an
+    entry's end the sweep does again, since the worker that had it ends with its connections.
+    """
+    await connection.set_autocommit(True)
+    await connection.execute("SET synchronous_commit = off")
 
 
 async def _within(inside: asyncio.Semaphore, take_up: TakeUp, job_id: str, tag: int) -> None:
