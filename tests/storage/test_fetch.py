@@ -390,24 +390,3 @@ async def test_many_calls_at_once() -> None:
         bodies = await asyncio.gather(*(fetch(f"http://127.0.0.1:{port}/", fetcher) for _ in range(100)))
     assert bodies == [b"picture"] * 100
     assert len(requests) == 100
-
-
-async def test_a_long_answer_is_written_to_a_file(tmp_path: Path) -> None:
-    """Piece by piece, within the same bounds."""
-    body = bytes(range(256)) * 10_000
-    async with host(answer(body)) as (port, _), fetching() as fetcher:
-        with (tmp_path / "a").open("wb") as file:
-            await fetcher.download(f"http://127.0.0.1:{port}/", file, len(body), 10, "lora")
-        assert (tmp_path / "a").read_bytes() == body
-        with (tmp_path / "b").open("wb") as file, pytest.raises(InputImageRefused, match="more than 1000 bytes"):
-            await fetcher.download(f"http://127.0.0.1:{port}/", file, 1000, 10, "lora")
-
-
-async def test_a_token_goes_no_further_than_its_host() -> None:
-    """Shown to the first host and where it redirects within itself; to nobody after a redirect that leads elsewhere."""
-    async with host(answer()) as (other, seen_elsewhere):
-        away = answer(status="302 Found", location=f"http://127.0.0.1:{other}/")
-        async with host(away) as (port, seen), fetching() as fetcher:
-            await fetcher.get(f"http://127.0.0.1:{port}/", 1000, 10, "lora", token="t0ken")
-    assert b"authorization: bearer t0ken" in seen[0].lower()
-    assert b"authorization" not in seen_elsewhere[0].lower()

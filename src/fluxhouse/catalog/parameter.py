@@ -90,24 +90,10 @@ class Parameter:
     def _accepting_schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": self.type if self.required else [self.type, "null"]}
         if self.type == "array":
-            return schema | _without_none({"items": self._item_schema(), "maxItems": self.max_items})
+            return schema | _without_none({"items": _item_schema(self), "maxItems": self.max_items})
         if self.enum is not None:
             schema["enum"] = [*self.enum] if self.required else [*self.enum, None]
-        return schema | self._text_limits() | self._number_limits()
-
-    def _item_schema(self) -> dict[str, Any]:
-        text = {"type": "string"} | self._text_limits()
-        number = {"type": "number"} | self._number_limits()
-        if self.item_type == "lora":
-            scale = number | {"type": ["number", "null"]}
-            return {"anyOf": [text, *(_closed({name: text, "scale": scale}, name) for name in LORA_NAMES)]}
-        return text if self.item_type == "string" else number
-
-    def _text_limits(self) -> dict[str, Any]:
-        return _without_none({"maxLength": self.max_length, "pattern": self.pattern})
-
-    def _number_limits(self) -> dict[str, Any]:
-        return _without_none({"minimum": self.minimum, "maximum": self.maximum})
+        return schema | _text_limits(self) | _number_limits(self)
 
     def _typed(self, value: object) -> Value:
         match self.type:
@@ -205,6 +191,23 @@ def _is_integer(value: object) -> bool:
 
 def _is_number(value: object) -> bool:
     return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _item_schema(parameter: Parameter) -> dict[str, Any]:
+    text = {"type": "string"} | _text_limits(parameter)
+    number = {"type": "number"} | _number_limits(parameter)
+    if parameter.item_type == "lora":
+        scale = number | {"type": ["number", "null"]}
+        return {"anyOf": [text, *(_closed({name: text, "scale": scale}, name) for name in LORA_NAMES)]}
+    return text if parameter.item_type == "string" else number
+
+
+def _text_limits(parameter: Parameter) -> dict[str, Any]:
+    return _without_none({"maxLength": parameter.max_length, "pattern": parameter.pattern})
+
+
+def _number_limits(parameter: Parameter) -> dict[str, Any]:
+    return _without_none({"minimum": parameter.minimum, "maximum": parameter.maximum})
 
 
 def _without_none(limits: Mapping[str, object]) -> dict[str, Any]:

@@ -160,8 +160,7 @@ class Fetcher:
         if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise self._refused(field, "was sent compressed; send it as it is")
         too_large = self._refused(field, f"leads to more than {max_bytes} bytes")
-        announced = response.headers.get("content-length", "")
-        if announced.isascii() and announced.isdigit() and int(announced[:19]) > max_bytes:
+        if _announced(response) > max_bytes:
             raise too_large
         size = 0
         async for chunk in response.aiter_raw():
@@ -172,6 +171,12 @@ class Fetcher:
 
     def _refused(self, field: str, reason: str) -> RequestRejected:
         return self._refusal(f"{field} {reason}.", field=field)
+
+
+def _announced(response: httpx2.Response) -> int:
+    """How many bytes the answer says that it has; 0 where it does not say."""
+    length = response.headers.get("content-length", "")
+    return int(length[:19]) if length.isascii() and length.isdigit() else 0
 
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:

@@ -81,13 +81,7 @@ class LocalStorage:
     def _put_file(self, key: str, file: Path) -> None:
         with _typed_errors():
             partial = self._write_partial(b"")
-            partial.unlink()
-            try:
-                os.link(file, partial)
-            except OSError:  # another disk, or one that knows no links
-                shutil.copyfile(file, partial)
-            with partial.open("rb+") as linked:
-                os.fsync(linked.fileno())
+            _take_over(file, partial)
             self._settle(partial, key)
 
     def _settle(self, partial: Path, key: str) -> None:
@@ -131,16 +125,9 @@ class LocalStorage:
                 break
 
     def _sweep_once(self, folder: Path) -> None:
-        if self._swept:
-            return
-        self._swept = True
-        oldest = time.time() - _LEFTOVER_SECONDS
-        for leftover in folder.iterdir():
-            try:
-                if leftover.stat().st_mtime < oldest:
-                    leftover.unlink()
-            except FileNotFoundError:
-                continue
+        if not self._swept:
+            self._swept = True
+            _remove_leftovers(folder)
 
     def _get(self, key: str) -> bytes:
         with _typed_errors():
@@ -202,6 +189,27 @@ def _reason(error: OSError) -> str:
     if error.errno in _REFUSED:
         return "The storage is read-only or its folder belongs to another user."
     return "The storage cannot be read or written."
+
+
+def _remove_leftovers(folder: Path) -> None:
+    oldest = time.time() - _LEFTOVER_SECONDS
+    for leftover in folder.iterdir():
+        try:
+            if leftover.stat().st_mtime < oldest:
+                leftover.unlink()
+        except FileNotFoundError:
+            continue
+
+
+def _take_over(file: Path, partial: Path) -> None:
+    """Make `partial` what `file` is, on disk."""
+    partial.unlink()
+    try:
+        os.link(file, partial)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(file, partial)
+    with partial.open("rb+") as taken:
+        os.fsync(taken.fileno())
 
 
 def _sync_folder(folder: Path) -> None:
