@@ -1,0 +1,40 @@
+"""What a training run is told: where, how long, how much at once, on which device."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from fluxhouse.builtin.painter.sampling import Stage
+from fluxhouse.builtin.training.sizes import ModelSize
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run. `minutes` ends this call early; `updates` is how long the training is in all, over all calls.
+
+    `pixels` is the side of most pictures, `shards` how many of them are stored encoded, `edits` the share of edits
+    among them. `painters` 0 paints in this process. `half` computes in bfloat16 where that is safe.
+    """
+
+    out: Path
+    size: ModelSize
+    updates: int
+    minutes: float | None = None
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    batch: int = 32
+    pixels: int = 256
+    rate: float | None = None
+    stage: Stage = Stage.FULL
+    seed: int = 0
+    painters: int = 1
+    shards: int = 200
+    edits: float = 0.0
+    show_every: int = 500
+    half: bool = True
+
+    def autocast(self) -> AbstractContextManager[None]:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)

@@ -1,0 +1,165 @@
+"""Trains the transformer and both text encoders together by flow matching, then folds guidance into its own input."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fluxhouse.builtin.captions import caption
+from fluxhouse.builtin.painter.scene import from_json
+from fluxhouse.builtin.training import flow, latents
+from fluxhouse.builtin.training import parts as folders
+from fluxhouse.builtin.training.architecture import new_transformer
+from fluxhouse.builtin.training.flow import Conditions
+from fluxhouse.builtin.training.latents import Plan, Shard
+from fluxhouse.builtin.training.learning import Learner
+from fluxhouse.builtin.training.loop import Run, Step, say
+from fluxhouse.builtin.training.options import Options
+from fluxhouse.builtin.training.painting import Painters
+from fluxhouse.builtin.training.parts import Parts
+from fluxhouse.builtin.training.sheets import write_sheet
+from fluxhouse.builtin.training.text import write_encoders
+from fluxhouse.builtin.training.vocabulary import twins
+
+UNCAPTIONED = 0.1
+"""Share of pictures learnt without their words, so that guidance has something to push away from."""
+
+GUIDANCE = (1.0, 6.0)
+"""Least and most guidance that the model is trained for."""
+
+STEPS = 8
+_NETWORKS = ("transformer", "text_encoder", "text_encoder_2")
+_USUAL = 64
+"""Tokens of a picture that counts once in a batch."""
+
+PROMPTS = (
+    "a red circle on a white background",
+    "a large blue square on a yellow background",
+    "a small green star in the top left corner on black",
+    "a pink triangle on the right, teal background",
+    "A sunset over a mountain range",
+    "a lighthouse by the sea at night",
+    "snowy hills at dawn",
+    "a city skyline at dusk",
+)
+
+
+def train(options: Options, distil: bool) -> None:
+    """Train on from what the folder holds, or from a new transformer; `distil` is the last phase, guidance."""
+    parts = folders.load(options.out, tuple(name for name in folders.FOLDERS if name != "transformer"), options.device)
+    parts.loaded["transformer"] = _transformer(options)
+    folder = options.out / "training" / ("guidance" if distil else "transformer")
+    teacher = _teacher(options, parts, folder / "teacher") if distil else None
+    for name in _NETWORKS:
+        parts[name].to(options.device).train().requires_grad_(True)
+    rate = options.rate or (2e-4 if distil else 1e-3)
+    learner = Learner({name: parts[name] for name in _NETWORKS}, rate, options.updates)
+    learner.restore(folder / "state")
+    shards = stored(options, parts)
+    same = twins(parts["tokenizer_2"])
+
+    def update(number: int) -> Step:
+        return flow_step(options, parts, shards, np.random.default_rng((options.seed, 5, number)), teacher, same)
+
+    def show(path: Path) -> None:
+        with learner.averaged():
+            write_samples(path, options, parts)
+
+    Run(learner, folder, options).go(update, show)
+    with learner.averaged():
+        folders.write(options.out, "transformer", parts["transformer"])
+        write_encoders(options.out, parts["text_encoder"], parts["text_encoder_2"], same)
+
+
+def _transformer(options: Options) -> Any:
+    if (options.out / "transformer").is_dir():
+        return folders.load(options.out, ("transformer",), options.device)["transformer"]
+    return new_transformer(options.size)
+
+
+def _teacher(options: Options, parts: Parts, folder: Path) -> Parts:
+    """The model as it was before guidance: set aside at the first call, since its folder will be written anew."""
+    for name in _NETWORKS:
+        if not (folder / name).is_dir():
+            shutil.copytree(options.out / name, folder / name)
+    return Parts(parts.loaded | folders.load(folder, _NETWORKS, options.device).loaded, options.device)
+
+
+def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shard]:
+    """The store's shards in memory; what is missing is painted first."""
+    tokens = (options.pixels // parts.grid) ** 2
+    plan = Plan(options.stage, options.seed, tokens, options.edits, look)
+    folder = options.out / "training" / f"latents-{look or options.stage}"
+    with Painters(options.painters) as painters:
+        for number in latents.fill(folder, plan, options.shards, parts, painters):
+            if number % 20 == 0:
+                say(f"painted and encoded shard {number} of {options.shards}")
+    return latents.read(folder, range(options.shards))
+
+
+def flow_step(
+    options: Options,
+    parts: Parts,
+    shards: Sequence[Shard],
+    rng: np.random.Generator,
+    teacher: Parts | None = None,
+    same: Tensor | None = None,
+) -> Step:
+    """Distance between the velocity the model sees in a batch and the true one, or its teacher's guided one."""
+    shard = shards[int(rng.integers(len(shards)))]
+    batch = latents.batch(shard, rng, max(1, options.batch * _USUAL // shard.tokens))
+    count, size = len(batch.latents), (batch.latents.shape[2], batch.latents.shape[3])
+    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+    clean = flow.pack(batch.latents.to(options.device))
+    noise = torch.randn(clean.shape, generator=generator).to(options.device)
+    sigma = flow.draw_sigmas(parts, count, batch.tokens, generator)
+    guidance = (torch.rand(count, generator=generator) * (GUIDANCE[1] - GUIDANCE[0]) + GUIDANCE[0]).to(options.device)
+    reference = None if batch.before is None else flow.pack(batch.before.to(options.device))
+    noisy = flow.noisy_at(clean, noise, sigma)
+    words = captions_of(batch, rng, 0.0 if teacher else UNCAPTIONED)
+    with options.autocast():
+        conditions = flow.read(parts, flow.spell(parts, words, same), guidance, reference)
+        seen = flow.velocity(parts, noisy, sigma, conditions, size)
+        wanted = noise - clean
+        if teacher is not None:
+            wanted = _guided(teacher, noisy, sigma, words, conditions, size)
+    return Step(functional.mse_loss(seen.float(), wanted.float()), count)
+
+
+def captions_of(batch: Shard, rng: np.random.Generator, uncaptioned: float = 0.0) -> list[str]:
+    """New words for what each picture shows: an edit's instruction stands, a scene is described afresh."""
+    captions = [shown if isinstance(shown, str) else caption(from_json(shown), rng) for shown in batch.shown]
+    return ["" if rng.random() < uncaptioned else words for words in captions]
+
+
+@torch.no_grad()
+def _guided(
+    teacher: Parts, noisy: Tensor, sigma: Tensor, words: Sequence[str], conditions: Conditions, size: flow.Size
+) -> Tensor:
+    """The teacher's velocity, pushed away from what it sees without words as strongly as guidance says."""
+    plain = torch.ones_like(conditions.guidance)
+    told, untold = (
+        flow.velocity(
+            teacher, noisy, sigma, flow.read(teacher, flow.spell(teacher, some), plain, conditions.reference), size
+        )
+        for some in (words, [""] * len(words))
+    )
+    return untold + conditions.guidance[:, None, None] * (told - untold)
+
+
+@torch.no_grad()
+def write_samples(path: Path, options: Options, parts: Parts, prompts: Sequence[str] = PROMPTS) -> None:
+    """A sheet of four pictures for each prompt."""
+    side = options.pixels // parts.grid * 2
+    rows = []
+    for seed, prompt in enumerate(prompts):
+        made = flow.sample(parts, [prompt] * 4, (side, side), STEPS, 3.5, seed)
+        rows.append((prompt, list(folders.decode(parts, made))))
+    write_sheet(path, rows)
