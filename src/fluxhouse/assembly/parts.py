@@ -46,16 +46,12 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     secret = read_secret(settings)
     fetcher = Fetcher(settings.egress_allow)
     options = DoorOptions(
-<<<<<<< ours
         pepper(secret),
         settings.address,
         settings.output_ttl,
         router.serving(),
         sign_up=settings.sign_up,
         loras=_lora_options(settings),
-=======
-        pepper(secret), settings.address, settings.output_ttl, router.serving(), sign_up=settings.sign_up
->>>>>>> theirs
     )
     signer = UrlSigner(secret, settings.address)
     door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
