@@ -20,6 +20,7 @@ def test_nothing_is_lost_or_charged_twice_when_processes_are_killed(tmp_path: Pa
     assert findings.accepted == 60
     assert findings.states["completed"] + findings.states["cancelled"] == 60
     assert findings.charged_credits > 0
+    assert findings.in_flight > 0
 
 
 class _OnePicture:

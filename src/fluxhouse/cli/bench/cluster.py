@@ -18,6 +18,7 @@ from sqlalchemy import URL, make_url
 
 from fluxhouse.cli.bench.links import Address, Cut, Link, Network
 from fluxhouse.cli.bench.postgres import OwnPostgres, drop_database, new_database
+from fluxhouse.cli.bench.receiver import ALLOWED
 from fluxhouse.cli.bench.subject import READY_SECONDS, Subject, free_port
 
 APIS, WORKERS = 2, 3
@@ -49,7 +50,7 @@ class Cluster:
         self._processes: dict[str, Subject] = {}
         self._links: dict[str, Link] = {}
         names = [f"api {number}" for number in range(APIS)] + [f"worker {number}" for number in range(WORKERS)]
-        environment = _AWS | _PACED | {"FLUXHOUSE_SECRET": secrets.token_hex(16)}
+        environment = _AWS | _PACED | {"FLUXHOUSE_SECRET": secrets.token_hex(16), "FLUXHOUSE_EGRESS_ALLOW": ALLOWED}
         for name in names:
             to_database = network.link(_address(make_url(shared.database_url)))
             to_bucket = network.link(("127.0.0.1", shared.s3_port))

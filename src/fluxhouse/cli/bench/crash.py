@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any, Protocol
 import httpx2
 from PIL import Image
 
+from fluxhouse.cli.bench.receiver import Receiver
 from fluxhouse.cli.bench.subject import Subject
 
 ACCOUNT = "crash-campaign"
@@ -30,7 +32,8 @@ SETTLED = frozenset({"completed", "failed", "cancelled"})
 class Campaign:
     """How hard to hit: rounds, jobs per round, and the seed of every random choice.
 
-    Jobs come at random over `arrival_seconds`, so that a fault that lasts meets new ones too.
+    Jobs come at random over `arrival_seconds`, so that a fault that lasts meets new ones too. The end of every second
+    one is told to `receiver`, where there is one.
     """
 
     rounds: int
@@ -38,15 +41,18 @@ class Campaign:
     seed: int
     arrival_seconds: float = 0.0
     round_seconds: float = 240.0
+    receiver: Receiver | None = None
 
 
 @dataclass(slots=True)
 class Findings:
-    """What a campaign saw; `violations` must stay empty."""
+    """What a campaign saw; `violations` must stay empty. `in_flight` jobs were taken in and not ended when struck."""
 
     rounds: int = 0
     strikes: Counter[str] = field(default_factory=Counter)
     accepted: int = 0
+    in_flight: int = 0
+    deliveries: int = 0
     states: Counter[str] = field(default_factory=Counter)
     images: int = 0
     charged_credits: Decimal = Decimal(0)
@@ -101,7 +107,7 @@ def _round(
 ) -> None:
     started = time.monotonic()
     victim, delay_seconds = chance.choice(target.victims), chance.uniform(0.0, 3.0)
-    orders = [_order(number, index, chance) for index in range(campaign.jobs)]
+    orders = [_order(number, index, chance, campaign.receiver) for index in range(campaign.jobs)]
     arrivals = sorted(started + chance.uniform(0.0, campaign.arrival_seconds) for _ in orders)
     with ThreadPoolExecutor(8) as pool:
         submits = [
@@ -109,6 +115,7 @@ def _round(
             for order, arrival in zip(orders, arrivals, strict=True)
         ]
         time.sleep(delay_seconds)
+        struck_at = datetime.now(UTC)
         target.strike(victim)
         findings.strikes[victim] += 1
         accepted = [submit.result() for submit in submits]
@@ -116,8 +123,14 @@ def _round(
             if order.cancelled:
                 client.cancel(one.job_id, started + campaign.round_seconds)
     jobs = [client.wait(one.job_id, started + campaign.round_seconds) for one in accepted]
+    findings.in_flight += sum(_spans(job, struck_at) for job in jobs)
     _judge(orders, accepted, jobs, client, findings)
     _judge_money(target, client, findings)
+    if campaign.receiver is not None:
+        told = zip(orders, jobs, strict=True)
+        ends = {job["jobId"]: job["status"] for order, job in told if "webhook_url" in order.body}
+        findings.violations += campaign.receiver.complaints(ends, started + campaign.round_seconds)
+        findings.deliveries = campaign.receiver.deliveries
     findings.rounds += 1
     findings.slowest_round_seconds = max(findings.slowest_round_seconds, time.monotonic() - started)
 
@@ -135,7 +148,7 @@ class _Accepted:
     price_credits: Decimal  # of one image, as the submit's answer says
 
 
-def _order(number: int, index: int, chance: random.Random) -> _Order:
+def _order(number: int, index: int, chance: random.Random, receiver: Receiver | None) -> _Order:
     body = {
         "prompt": f"round {number}, picture {index}",
         "model": chance.choice(["flux-dev", "flux-schnell"]),
@@ -145,7 +158,15 @@ def _order(number: int, index: int, chance: random.Random) -> _Order:
         "num_outputs": chance.choice([1, 1, 1, 2]),
         "seed": chance.randrange(2**32),
     }
+    if receiver is not None and index % 2:
+        body["webhook_url"] = receiver.url
     return _Order(f"{number}-{index}-{chance.getrandbits(64):x}", body, cancelled=chance.random() < 0.1)
+
+
+def _spans(job: dict[str, Any], moment: datetime) -> bool:
+    """Whether the job had been taken in by then, and had not ended."""
+    begun, ended = job["createdAt"], job.get("completedAt")
+    return datetime.fromisoformat(begun) <= moment and (ended is None or moment < datetime.fromisoformat(ended))
 
 
 def _judge(

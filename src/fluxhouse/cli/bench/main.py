@@ -19,6 +19,7 @@ from fluxhouse.cli.bench import api, cluster, crash
 from fluxhouse.cli.bench.history import compare
 from fluxhouse.cli.bench.load import Load
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
+from fluxhouse.cli.bench.receiver import Receiver
 from fluxhouse.cli.bench.serving import Installation
 
 
@@ -58,7 +59,7 @@ def crash_command(
     topology: Annotated[Topology, typer.Option(help="One server, or a fleet on PostgreSQL.")] = Topology.SINGLE,
     database_url: DatabaseUrl = None,
 ) -> None:
-    """Kill -9 at random moments under load; exit code 1 if anything is lost or charged twice.
+    """Kill -9 at random moments under load; exit code 1 if anything is lost or charged twice, or no job was in flight.
 
     `cluster` is two API processes, three workers, an S3 server and PostgreSQL, which is crashed too where it is ours;
     and the network is cut between any of the processes and the database or the bucket.
@@ -68,18 +69,22 @@ def crash_command(
         folder = Path(name)
         if topology is Topology.CLUSTER:
             fleet = closing.enter_context(cluster.standing(folder, database_url, seed))
-            run = crash.against(fleet, crash.Campaign(rounds, jobs, seed, arrival_seconds=cluster.ARRIVAL_SECONDS))
+            receiver = Receiver()
+            closing.callback(receiver.close)
+            seconds = cluster.ARRIVAL_SECONDS
+            run = crash.against(fleet, crash.Campaign(rounds, jobs, seed, arrival_seconds=seconds, receiver=receiver))
         else:
             run = crash.run(crash.Campaign(rounds, jobs, seed), folder)
         for findings in run:
             console.print(
                 f"round {findings.rounds}: {findings.accepted} jobs accepted, {dict(findings.states)}, "
-                f"{findings.images} images, {findings.charged_credits} credits, {len(findings.violations)} violations"
+                f"{findings.images} images, {findings.charged_credits} credits, {findings.in_flight} in flight when "
+                f"struck, {findings.deliveries} webhooks, {len(findings.violations)} violations"
             )
     console.print(f"strikes: {dict(findings.strikes)}; slowest round {findings.slowest_round_seconds:.1f} s")
     for violation in findings.violations:
         console.print(f"[red]{violation}")
-    if findings.violations:
+    if findings.violations or not findings.in_flight:
         raise typer.Exit(1)
 
 
