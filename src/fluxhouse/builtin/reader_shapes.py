@@ -44,8 +44,8 @@ def nearest(rgb: NDArray[Any]) -> Colour:
 
 
 def _reduced(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """At most about 200 pixels on the shorter side, by leaving pixels out."""
-    step = max(min(picture.shape[:2]) // 200, 1)
+    """Less than 256 pixels on the shorter side, by leaving pixels out."""
+    step = max(min(picture.shape[:2]) // 128, 1)
     return picture[step // 2 :: step, step // 2 :: step].astype(np.float32)
 
 

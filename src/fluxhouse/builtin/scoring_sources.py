@@ -58,7 +58,8 @@ class Server:
     def edit(self, edit: Edit, before: Picture, seed: int) -> Picture:
         """The edit model's picture of the instruction."""
         uploaded = self.client.upload(encoded(before))
-        job = self.client.run(self.edit_model, edit.instruction, input_image=uploaded, seed=seed)
+        pixels = "0.25" if self.size <= 512 else "1"
+        job = self.client.run(self.edit_model, edit.instruction, input_image=uploaded, seed=seed, megapixels=pixels)
         return _decoded(job.images[0].read())
 
 

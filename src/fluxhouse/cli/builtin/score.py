@@ -11,7 +11,7 @@ import typer
 from fluxhouse.assembly import require_engine_packages
 from fluxhouse.cli.opening import Refusal
 from fluxhouse.cli.tables import show, table
-from fluxhouse.client import Client
+from fluxhouse.client import Client, FluxhouseError
 
 
 def score(
@@ -23,7 +23,7 @@ def score(
     edit_model: Annotated[str, typer.Option(help="The server's model for edits.")] = "flux-kontext-dev",
     calls: Annotated[int, typer.Option(help="Prompts to score.", min=1)] = 500,
     edits: Annotated[int, typer.Option(help="Edits to score.", min=0)] = 100,
-    size: Annotated[int, typer.Option(help="Pixels of each picture's sides.", min=64, max=1024)] = 256,
+    size: Annotated[int, typer.Option(help="Pixels of each picture's sides.", min=128, max=1024)] = 256,
     seed: Annotated[int, typer.Option(help="Same seed, same prompts.", min=0)] = 0,
     stage: Annotated[str, typer.Option(help="shape, scenes or full: how much of the world to ask for.")] = "full",
 ) -> None:
@@ -37,13 +37,17 @@ def score(
         raise Refusal(f"--stage is shape, scenes or full, not {stage!r}")
     require_engine_packages()
     sources = import_module("fluxhouse.builtin.scoring_sources")
-    if painter:
-        source = sources.Painter(size)
-    elif folder is not None:
-        source = import_module("fluxhouse.builtin.scoring_folder").Folder(folder, size)
-    else:
-        source = sources.Server(Client(key, url), model, edit_model, size)
-    _print(source, calls, edits, size, seed, stage)
+    with Client(key, url) as client:
+        if painter:
+            source = sources.Painter(size)
+        elif folder is not None:
+            source = import_module("fluxhouse.builtin.scoring_folder").Folder(folder, size)
+        else:
+            source = sources.Server(client, model, edit_model, size)
+        try:
+            _print(source, calls, edits, size, seed, stage)
+        except FluxhouseError as error:
+            raise Refusal(str(error)) from error
 
 
 def _print(source: object, calls: int, edits: int, size: int, seed: int, stage: str) -> None:
