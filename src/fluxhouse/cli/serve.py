@@ -14,7 +14,7 @@ import typer
 
 from fluxhouse.assembly import Platform, assemble, require_engine_packages
 from fluxhouse.cli.demo import CREDITS, NAME, demo_key
-from fluxhouse.cli.listening import SIGNALS, Listener, listen
+from fluxhouse.cli.listening import SIGNALS, Listener, listen, spare_the_standing
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
 from fluxhouse.console.joining import first_admin_token
@@ -89,6 +89,7 @@ class _Run:
             if isinstance(error, PlatformError | OSError):
                 raise Refusal(f"the engine did not start: {error}") from error
             raise
+        spare_the_standing()
         typer.echo(_welcome(self._platform.settings, key))
         door = self._platform.door
         if not await self._platform.database.read(people.there_is_an_admin):

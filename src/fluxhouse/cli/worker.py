@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from fluxhouse.assembly import Platform, assemble, require_engine_packages
-from fluxhouse.cli.listening import SIGNALS, Listener, listen
+from fluxhouse.cli.listening import SIGNALS, Listener, listen, spare_the_standing
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
 from fluxhouse.generation.errors import PlatformError
@@ -62,4 +62,5 @@ async def _announce(platform: Platform, probes: Listener) -> None:
         if isinstance(error, PlatformError | OSError):
             raise Refusal(f"the engine did not start: {error}") from error
         raise
+    spare_the_standing()
     typer.echo(f"Working on the jobs in {platform.settings.data_folder}")
