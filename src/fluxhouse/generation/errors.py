@@ -35,6 +35,10 @@ PlatformError                       code, message
     JobExpired                           not started before `expiresAt`
     OutOfMemory
     WeightsUnavailable
+    ProviderFailed                       a provider did not make the image; charged
+      ProviderUnavailable                it cannot be reached, is busy or has failed too often: later it may
+      ProviderRefused                    it does not make such images
+      ProviderSilent                     nobody knows whether it was sent for the image before this process began
 
 The numbers are the native dialect's; no class carries one, because each dialect answers the same event with its own
 code and body. The docstring of a class is its default message.
@@ -272,3 +276,32 @@ class WeightsUnavailable(GenerationFailed):
     """The weights of the model could not be loaded."""
 
     code = "weights_unavailable"
+
+
+class ProviderFailed(GenerationFailed):
+    """The provider did not make the image."""
+
+    code = "provider_failed"
+
+    def __init__(self, message: str | None = None, *, field: str | None = None, charged: bool = False) -> None:
+        super().__init__(message, field=field)
+        self.charged = charged  # Whether the provider may have charged for it all the same.
+
+
+class ProviderUnavailable(ProviderFailed):
+    """The provider cannot take work now."""
+
+    code = "provider_unavailable"
+
+
+class ProviderRefused(ProviderFailed):
+    """The provider does not make such images."""
+
+    code = "provider_refused"
+    retryable = False
+
+
+class ProviderSilent(ProviderFailed):
+    """Whether the provider was sent for the image is not known; it was not sent for twice."""
+
+    code = "provider_silent"
