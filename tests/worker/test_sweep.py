@@ -11,6 +11,8 @@ from structlog.testing import capture_logs
 from fluxhouse.core import files
 from fluxhouse.core.files import File
 from fluxhouse.core.jobs import JobState
+from fluxhouse.core.loras import LoraFile
+from fluxhouse.core.shelf import Shelf
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import UnknownFile
@@ -116,6 +118,24 @@ async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):
         os.utime(await stage.storage.path(f"inputs/{name}.png"), (long_ago, long_ago))
     await sweeper.sweep()
     assert await kept(stage) == ["inputs/owned.png", "inputs/young.png"]
+
+
+async def test_lora_files_that_nobody_needs_go(stage, tmp_path):
+    """With the orphans, hourly: what is beyond the budget, and bytes that a crash left without a row."""
+    shelf = Shelf(stage.database, stage.storage, byte_budget=10)
+    draft = tmp_path / "draft"
+    draft.write_bytes(b"weights")
+    used = LoraFile("a" * 64, 7, "peft", 0)
+    await shelf.keep(used, draft, stage.clock.now())
+    await stage.storage.put(f"loras/{'b' * 64}.safetensors", b"left by a crash")
+    long_ago = stage.clock.now().timestamp() - timedelta(days=2).total_seconds()
+    os.utime(await stage.storage.path(f"loras/{'b' * 64}.safetensors"), (long_ago, long_ago))
+    sweeper = Sweeper(stage.database, stage.storage, stage.feed, stage.bell, stage.clock, shelf=shelf)
+    await sweeper.sweep()
+    assert await kept(stage) == [used.key]
+    stage.clock.pass_by(hours=2)
+    await sweeper.sweep()
+    assert await kept(stage) == []
 
 
 FULL_DISK = (
