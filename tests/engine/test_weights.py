@@ -1,5 +1,7 @@
 """Weights are read from a diffusers folder, and say what they need."""
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,15 @@ def test_a_single_file_is_the_same_model(
     assert single.takes_guidance
     schedules = [sampling.schedule(4, 16, weights.schedule, weights.device) for weights in (single, folder)]
     assert torch.equal(*schedules)
+
+
+def test_an_autoencoder_of_another_class_is_refused(random_dev: Path, tmp_path: Path) -> None:
+    """The class is named, and those that can be used."""
+    shutil.copytree(random_dev, tmp_path, dirs_exist_ok=True)
+    settings = json.loads((tmp_path / "vae" / "config.json").read_text())
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(settings | {"_class_name": "VQModel"}))
+    with pytest.raises(WeightsUnavailable, match="VQModel, where AutoencoderKL or AutoencoderTiny"):
+        load(tmp_path, torch.device("cpu"), torch.float32)
 
 
 def test_another_file_is_refused(random_dev: Path, tmp_path: Path) -> None:

@@ -24,8 +24,16 @@ def encode(
 ) -> torch.Tensor:
     """Latents [1, c, h, w] of a picture resized to width x height; drawn with the generator, else the mode."""
     pixels = VaeImageProcessor(vae_scale_factor=weights.grid).preprocess(picture, height=height, width=width)
-    spread = weights.vae.encode(pixels.to(weights.device, weights.dtype)).latent_dist
-    latents = spread.mode() if generator is None else spread.sample(generator)
+    return scaled_latents(weights, pixels.to(weights.device, weights.dtype), generator)
+
+
+def scaled_latents(weights: Weights, pixels: torch.Tensor, generator: torch.Generator | None) -> torch.Tensor:
+    """Latents of pixels [1, 3, h, w] from -1 to 1, as the transformer sees them; a tiny autoencoder draws nothing."""
+    encoded = weights.vae.encode(pixels)
+    if hasattr(encoded, "latents"):
+        latents = encoded.latents
+    else:
+        latents = encoded.latent_dist.mode() if generator is None else encoded.latent_dist.sample(generator)
     scaled: torch.Tensor = (latents - weights.vae.config.shift_factor) * weights.vae.config.scaling_factor
     return scaled
 

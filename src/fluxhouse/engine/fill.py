@@ -12,6 +12,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from fluxhouse.engine import sampling
+from fluxhouse.engine.autoencode import scaled_latents
 from fluxhouse.engine.weights import Weights
 
 
@@ -43,8 +44,7 @@ def condition(
     shown = VaeImageProcessor(vae_scale_factor=weights.grid).preprocess(picture, height=height, width=width)
     covers = _binary(weights, mask, width, height)
     kept = (shown * (1 - covers)).to(weights.device, weights.dtype)
-    spread = weights.vae.encode(kept).latent_dist
-    latents = (spread.sample(generator) - weights.vae.config.shift_factor) * weights.vae.config.scaling_factor
+    latents = scaled_latents(weights, kept, generator)
     rows, columns = latents.shape[2:]
     scale = weights.pixels_per_latent
     by_pixel = covers[:, 0].view(1, rows, scale, columns, scale).permute(0, 2, 4, 1, 3)

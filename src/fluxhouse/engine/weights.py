@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from diffusers import AutoencoderKL, AutoencoderTiny, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from safetensors import SafetensorError, safe_open
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
@@ -18,10 +18,10 @@ from fluxhouse.generation.errors import WeightsUnavailable
 
 _KINDS = {
     "transformer": FluxTransformer2DModel,
-    "vae": AutoencoderKL,
     "text_encoder": CLIPTextModel,
     "text_encoder_2": T5EncoderModel,
 }
+_AUTOENCODERS = {kind.__name__: kind for kind in (AutoencoderKL, AutoencoderTiny)}
 _STANDARD_SCHEDULES = {
     True: FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True).config,
     False: FlowMatchEulerDiscreteScheduler(shift=1.0).config,
@@ -75,12 +75,21 @@ def load(folder: Path, device: torch.device, dtype: torch.dtype, transformer_fil
 
 def load_network(network: Network, device: torch.device, dtype: torch.dtype) -> Any:
     """One network in memory, ready to compute. Raises WeightsUnavailable."""
-    kind = _KINDS[network.part]
     if network.single:
         loaded = _single_file(network, device, dtype)
     else:
+        kind = _autoencoder(network) if network.part == "vae" else _KINDS[network.part]
         loaded = _part(kind, network.folder.parent, network.part, dtype=dtype, use_safetensors=True).to(device)
     return loaded.eval().requires_grad_(False)
+
+
+def _autoencoder(network: Network) -> Any:
+    """The class that the part's own configuration names; raises WeightsUnavailable."""
+    name = str(AutoencoderKL.load_config(str(network.folder), local_files_only=True).get("_class_name"))
+    if name not in _AUTOENCODERS:
+        known = " or ".join(_AUTOENCODERS)
+        raise WeightsUnavailable(f"{network.folder} is of the class {name}, where {known} can be used.")
+    return _AUTOENCODERS[name]
 
 
 def assemble(checkpoint: Checkpoint, networks: Mapping[str, Any], device: torch.device, dtype: torch.dtype) -> Weights:
