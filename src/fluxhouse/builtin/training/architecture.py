@@ -37,6 +37,8 @@ def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
     with torch.no_grad():
         for module in vae.modules():
             if isinstance(module, torch.nn.Conv2d):
+                # torch's own start would shrink what passes to a thousandth on the way in and out.
+                torch.nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
                 _pass_colours(module)
         for module in vae.modules():
             if isinstance(module, AutoencoderTinyBlock):

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer, T5Tokenizer
 
-T5_LENGTH = 64
+T5_LENGTH = 48
 CLIP_LENGTH = 77
 _SPECIAL = ("<pad>", "</s>", "<unk>")
 _CLIP_SPECIAL = ("<|startoftext|>", "<|endoftext|>")
