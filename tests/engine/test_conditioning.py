@@ -77,4 +77,5 @@ def test_a_lora_acts_on_modulation_and_text_too(model: FluxTransformer2DModel) -
 
 
 def test_sizes_are_text_and_picture(model: FluxTransformer2DModel) -> None:
+    """Five words and two by three tokens of picture."""
     assert conditioning(model, exact=True).sizes == (5, 6)

@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 
+import pytest
 import torch
 from torch import nn
 
+from fluxhouse.engine import linears
 from fluxhouse.engine.linears import Delta, Projection, RowwiseFp8, apply, fuse, round_rows, spans, takes_fp8
 from fluxhouse.generation.request import Acceleration
 
@@ -22,6 +24,12 @@ def delta(scale: float, out: int = 8) -> Delta:
     return Delta(pairs, scale)
 
 
+@pytest.fixture
+def fusing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device on which fusing is faster."""
+    monkeypatch.setattr(linears, "gains_by_fusing", lambda _: True)
+
+
 @torch.no_grad()
 def test_fused_layers_give_what_they_give_apart_and_take_no_memory() -> None:
     """The layers become views of the fused one."""
@@ -36,12 +44,13 @@ def test_fused_layers_give_what_they_give_apart_and_take_no_memory() -> None:
 
 
 @torch.no_grad()
-def test_a_lora_changes_its_own_rows_and_layers_alone() -> None:
+@pytest.mark.parametrize("level", [Acceleration.NONE, Acceleration.REGULAR])
+@pytest.mark.usefixtures("fusing")
+def test_a_lora_changes_its_own_rows_and_layers_alone(level: Acceleration) -> None:
     """Rows 4 to 7 of `q`, by twice the delta; the weights stay as they are."""
     named = layers()
     plain, changed = (
-        Projection(named)(TOKENS, Acceleration.REGULAR, found)
-        for found in ([], spans([4, 3, 3], [(), (delta(2.0), delta(0.5)), ()]))
+        Projection(named)(TOKENS, level, found) for found in ([], spans([4, 3, 3], [(), (delta(2.0), delta(0.5)), ()]))
     )
     down, up = delta(1.0).pairs["q"]
     expected = TOKENS[4:7] @ down.T @ up.T * 2.5
@@ -49,7 +58,7 @@ def test_a_lora_changes_its_own_rows_and_layers_alone() -> None:
     assert torch.equal(changed[0][:4], plain[0][:4])
     assert torch.equal(changed[0][7:], plain[0][7:])
     assert torch.equal(changed[1], plain[1])
-    assert torch.equal(Projection(named)(TOKENS, Acceleration.REGULAR, [])[0], plain[0])
+    assert torch.equal(Projection(named)(TOKENS, level, [])[0], plain[0])
 
 
 @torch.no_grad()

@@ -51,6 +51,7 @@ def test_no_coefficient_is_below_zero() -> None:
 
 
 def test_the_shortest_survey_is_its_first_rung_twice() -> None:
+    """Four packs of at most three segments around sixteen tokens."""
     assert shortest_survey_seconds(Profile(per_token=1.0), text_tokens=0) == 2 * (16 + 8 + 32 + 40)
 
 
@@ -63,5 +64,6 @@ def test_packing_pays_by_what_is_saved_for_all_who_wait() -> None:
 
 
 def test_tokens_within_a_time() -> None:
+    """A second after the fixed part buys a hundred; less than the fixed part buys none."""
     assert Profile(fixed=0.1, per_token=0.01).tokens_within(1.1) == pytest.approx(100, abs=1)
     assert Profile(fixed=2.0, per_token=0.01).tokens_within(1.0) == 0

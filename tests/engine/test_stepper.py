@@ -60,6 +60,7 @@ def failing(forward: Forward, fails: Callable[[Sequence[Any]], bool], error: Exc
 
 
 def test_all_move_where_nothing_fails(bench: Bench) -> None:
+    """One step each."""
     assert bench.moved() == [0, 1, 2]
     assert [trajectory.step for trajectory in bench.pack] == [1, 1, 1]
 

@@ -57,8 +57,8 @@ class Projection:
         self._rounded: RowwiseFp8 | None = None
 
     def __call__(self, tokens: torch.Tensor, level: Acceleration, changed: Sequence[Span]) -> list[torch.Tensor]:
-        """What each layer makes of tokens [T, in], [T, out] each: apart at `none`, by one GEMM at the other levels."""
-        if level is Acceleration.NONE:
+        """What each layer makes of tokens [T, in], [T, out] each: by one GEMM where level and device allow."""
+        if level is Acceleration.NONE or not gains_by_fusing(tokens.device):
             made = [linear(tokens) for linear in self._named.values()]
         else:
             made = list(torch.split(self._at_once(tokens, level), self._widths, dim=-1))
@@ -92,6 +92,11 @@ def _add(made: Sequence[torch.Tensor], names: Sequence[str], tokens: torch.Tenso
             if name in delta.pairs:
                 down, up = delta.pairs[name]
                 out[span.start : span.stop] += functional.linear(functional.linear(rows, down), up) * delta.scale
+
+
+def gains_by_fusing(device: torch.device) -> bool:
+    """Whether one wide GEMM is faster than several: not on a CPU, where its parts then lie apart for what follows."""
+    return device.type == "cuda"
 
 
 def fuse(linears: Sequence[nn.Linear]) -> nn.Linear:

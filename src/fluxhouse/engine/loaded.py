@@ -58,9 +58,12 @@ class LoadedModels:
         weights = self._residents.take(model, in_use)
         if model not in self._loaded:
             same = next((loaded for loaded in self._loaded.values() if loaded.weights is weights), None)
-            made = same or Loaded(weights, PackedTransformer(weights.transformer), linear_shapes(weights.transformer))
-            self._loaded[model] = made
+            self._loaded[model] = same or self._make(weights)
         return self._loaded[model]
+
+    def _make(self, weights: Weights) -> Loaded:
+        packed = PackedTransformer(weights.transformer, self._options.compiled)
+        return Loaded(weights, packed, linear_shapes(weights.transformer))
 
     def profile(self, trajectory: Trajectory) -> Profile:
         """What is known of the costs of its lane."""

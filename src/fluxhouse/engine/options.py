@@ -47,7 +47,8 @@ class EngineOptions:
     trajectories share a forward of at most `pack_tokens` tokens: `proven` where that was seen on this device to leave
     every bit of them as it is, `always` where rounding may depend on what else runs, `never`. `survey_seconds` is about
     what measuring the costs of a model may take; a first block that changes by less than `skip_threshold` lets `high`
-    acceleration skip the others. `start_seconds` bounds the load and the wait for a restart;
+    acceleration skip the others. `compiled` has kernels compiled at `regular` and `high`: for a device with a compiler,
+    and a process that is not confined. `start_seconds` bounds the load and the wait for a restart;
     after `silence_seconds` without a sign the process is ended and started again. Input files lie in the folders
     `readable`, which are made where they are missing: the process can open nothing elsewhere but weights and libraries.
     """
@@ -64,6 +65,7 @@ class EngineOptions:
     pack_tokens: int = 32768
     survey_seconds: float = 0.5
     skip_threshold: float = 0.08
+    compiled: bool = False
     max_pixels: int = 4096 * 4096
     max_frame_bytes: int = 128 * 1024 * 1024
     start_seconds: float = 900.0

@@ -26,10 +26,13 @@ class Rehearsal:
     @torch.no_grad()
     def __call__(self, lengths: Lengths) -> Measured:
         segments = [self._segment(length) for length in lengths]
-        started = time.perf_counter()
+        wall, processor = time.perf_counter(), time.process_time()
         made = self._packed.forward(segments, self._level)
         on_host = [velocity.float().cpu() for velocity in made]
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - wall
+        if self._weights.device.type == "cpu":
+            # Beside busy neighbours the clock tells more of them than of us.
+            seconds = min(seconds, time.process_time() - processor)
         return Measured(seconds, tuple(hashlib.sha256(one.numpy().tobytes()).digest() for one in on_host))
 
     def _make(self, length: int) -> Segment:

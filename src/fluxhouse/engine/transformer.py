@@ -14,10 +14,12 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from fluxhouse.engine.attention import attend, rotate
+from fluxhouse.engine.attention import attend
 from fluxhouse.engine.conditioning import Conditioning
 from fluxhouse.engine.firstblock import FirstBlock, skippers
-from fluxhouse.engine.linears import Projection, Span, spans
+from fluxhouse.engine.kernels import Kernels
+from fluxhouse.engine.layout import Layout, Modulation, Stream, concatenate
+from fluxhouse.engine.linears import Projection
 from fluxhouse.generation.request import Acceleration
 
 
@@ -34,76 +36,12 @@ class Segment:
     memory: FirstBlock | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Stream:
-    """Rows of one kind: how many each segment has, whose each is (None where there is one segment), and their LoRAs."""
-
-    sizes: list[int]
-    owners: torch.Tensor | None
-    changed: list[Span]
-
-    def spread(self, rows: torch.Tensor) -> torch.Tensor:
-        """Rows [segments, d] as each token sees its own: [T, d], or [1, d] where all see the same."""
-        return rows if self.owners is None else rows.index_select(0, self.owners)
-
-
-class Layout:
-    """Where the tokens of which segment lie."""
-
-    def __init__(self, segments: Sequence[Segment]) -> None:
-        conditionings = [segment.conditioning for segment in segments]
-        texts, pictures = ([conditioning.sizes[kind] for conditioning in conditionings] for kind in (0, 1))
-        joint = [text + picture for text, picture in zip(texts, pictures, strict=True)]
-        deltas = [conditioning.deltas for conditioning in conditionings]
-        self.cosines = concatenate([conditioning.cosines for conditioning in conditionings])
-        self.sines = concatenate([conditioning.sines for conditioning in conditionings])
-        device = self.cosines.device
-
-        def stream(sizes: list[int]) -> Stream:
-            if len(sizes) == 1:
-                return Stream(sizes, None, spans(sizes, deltas))
-            owners = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(sizes))
-            return Stream(sizes, owners.to(device, non_blocking=True), spans(sizes, deltas))
-
-        self.text, self.picture, self.joint = stream(texts), stream(pictures), stream(joint)
-
-    def join(self, text: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
-        """The tokens of both streams, segment by segment, text first."""
-        pairs = zip(torch.split(text, self.text.sizes), torch.split(picture, self.picture.sizes), strict=True)
-        return torch.cat([part for pair in pairs for part in pair])
-
-    def part(self, joint: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Text and picture of joined tokens."""
-        sizes = [size for pair in zip(self.text.sizes, self.picture.sizes, strict=True) for size in pair]
-        parts = torch.split(joint, sizes)
-        return concatenate(parts[0::2]), concatenate(parts[1::2])
-
-
-class Modulation:
-    """Rows [segments, k] of a pack's modulation at its steps, handed out part by part in the order of the blocks."""
-
-    def __init__(self, rows: torch.Tensor, width: int, at: int = 0) -> None:
-        self._rows, self._width, self._at = rows, width, at
-
-    def take(self, count: int) -> list[torch.Tensor]:
-        """The next `count` parts, [segments, d] each."""
-        start, self._at = self._at, self._at + count * self._width
-        return list(torch.split(self._rows[:, start : self._at], self._width, dim=1))
-
-    def last(self, count: int) -> list[torch.Tensor]:
-        """The last `count` parts."""
-        return list(torch.split(self._rows[:, -count * self._width :], self._width, dim=1))
-
-    def of(self, segments: Sequence[int]) -> Modulation:
-        """The same place in the rows of some segments."""
-        return Modulation(self._rows[list(segments)], self._width, self._at)
-
-
 class PackedTransformer:
-    """A FluxTransformer2DModel's packed forward."""
+    """A FluxTransformer2DModel's packed forward, its kernels `compiled` at the levels that allow it."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, compiled: bool = False) -> None:
         self._model = model
+        self._kernels = {level: Kernels(level, compiled) for level in Acceleration}
         self._embed = Projection({"x_embedder": model.x_embedder})
         self._doubles = [
             DoubleBlock(block, f"transformer_blocks.{number}") for number, block in enumerate(model.transformer_blocks)
@@ -117,16 +55,16 @@ class PackedTransformer:
     @torch.no_grad()
     def forward(self, segments: Sequence[Segment], level: Acceleration) -> list[torch.Tensor]:
         """The velocities [n, channels] of each segment's tokens, references included."""
-        layout = Layout(segments)
+        kernels, layout = self._kernels[level], Layout([segment.conditioning for segment in segments])
         rows = concatenate([segment.conditioning.modulation(segment.step) for segment in segments])
         modulation = Modulation(rows, self._model.inner_dim)
         tokens = concatenate([segment.tokens for segment in segments])
         (entered,) = self._embed(tokens, Acceleration.NONE, layout.picture.changed)
         text = concatenate([segment.conditioning.text for segment in segments])
-        text, picture = self._doubles[0](text, entered, layout, modulation, level)
-        ends = self._finish(segments, entered, text, picture, layout, modulation, level)
+        text, picture = self._doubles[0](text, entered, layout, modulation, kernels)
+        ends = self._finish(segments, entered, text, picture, layout, modulation, kernels)
         scale, shift = modulation.last(2)
-        normed = modulated(self._model.norm_out.norm, ends, scale, shift, layout.picture, level)
+        normed = kernels.modulate(self._model.norm_out.norm, ends, scale, shift, layout.picture.owners)
         (velocities,) = self._unembed(normed, Acceleration.NONE, layout.picture.changed)
         return list(torch.split(velocities, layout.picture.sizes))
 
@@ -138,12 +76,12 @@ class PackedTransformer:
         picture: torch.Tensor,
         layout: Layout,
         modulation: Modulation,
-        level: Acceleration,
+        kernels: Kernels,
     ) -> torch.Tensor:
         """Picture tokens after all blocks but the first, which those segments skip whose memory allows it."""
         memories = [segment.memory for segment in segments]
         if not any(memories):
-            return self._rest(text, picture, layout, modulation, level)
+            return self._rest(text, picture, layout, modulation, kernels)
         texts, firsts = torch.split(text, layout.text.sizes), torch.split(picture, layout.picture.sizes)
         heads = torch.split(picture - entered, layout.picture.sizes)
         skipping = skippers(memories, heads)
@@ -153,9 +91,9 @@ class PackedTransformer:
             if memory is not None and skips:
                 ends[number] = memory.skip(firsts[number])
         if going:
-            fewer = Layout([segments[number] for number in going])
+            fewer = Layout([segments[number].conditioning for number in going])
             joined = concatenate([texts[number] for number in going]), concatenate([firsts[number] for number in going])
-            made = torch.split(self._rest(*joined, fewer, modulation.of(going), level), fewer.picture.sizes)
+            made = torch.split(self._rest(*joined, fewer, modulation.of(going), kernels), fewer.picture.sizes)
             for number, end in zip(going, made, strict=True):
                 ends[number] = end
                 if (memory := memories[number]) is not None:
@@ -163,13 +101,13 @@ class PackedTransformer:
         return concatenate(ends)
 
     def _rest(
-        self, text: torch.Tensor, picture: torch.Tensor, layout: Layout, modulation: Modulation, level: Acceleration
+        self, text: torch.Tensor, picture: torch.Tensor, layout: Layout, modulation: Modulation, kernels: Kernels
     ) -> torch.Tensor:
         for double in self._doubles[1:]:
-            text, picture = double(text, picture, layout, modulation, level)
+            text, picture = double(text, picture, layout, modulation, kernels)
         joint = layout.join(text, picture)
         for single in self._singles:
-            joint = single(joint, layout, modulation, level)
+            joint = single(joint, layout, modulation, kernels)
         return layout.part(joint)[1]
 
 
@@ -196,20 +134,18 @@ class DoubleBlock:
             Projection({f"{name}.ff_context.net.0.proj": block.ff_context.net[0].proj}),
             Projection({f"{name}.ff_context.net.2": block.ff_context.net[2]}),
         )
-        self._head_width = attention.head_dim
 
     def __call__(
-        self, text: torch.Tensor, picture: torch.Tensor, layout: Layout, modulation: Modulation, level: Acceleration
+        self, text: torch.Tensor, picture: torch.Tensor, layout: Layout, modulation: Modulation, kernels: Kernels
     ) -> tuple[torch.Tensor, torch.Tensor]:
         of_picture, of_text = modulation.take(6), modulation.take(6)
-        pictures = self._picture.heads(picture, of_picture, layout.picture, self._head_width, level)
-        texts = self._text.heads(text, of_text, layout.text, self._head_width, level)
+        pictures = self._picture.heads(picture, of_picture, layout.picture, kernels)
+        texts = self._text.heads(text, of_text, layout.text, kernels)
         query, key, value = (layout.join(*pair) for pair in zip(texts, pictures, strict=True))
-        query, key = (rotate(tokens, layout.cosines, layout.sines) for tokens in (query, key))
-        mixed = attend(query, key, value, layout.joint.sizes, exact=level is Acceleration.NONE)
+        mixed = attend(query, key, value, layout.joint.sizes, exact=kernels.exact)
         text_mixed, picture_mixed = layout.part(mixed.flatten(1))
-        picture = self._picture.finish(picture, picture_mixed, of_picture, layout.picture, level)
-        return self._text.finish(text, text_mixed, of_text, layout.text, level), picture
+        picture = self._picture.finish(picture, picture_mixed, of_picture, layout.picture, kernels)
+        return self._text.finish(text, text_mixed, of_text, layout.text, kernels), picture
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -225,13 +161,11 @@ class _Half:
     out_of_feed: Projection
 
     def heads(
-        self, tokens: torch.Tensor, parts: list[torch.Tensor], stream: Stream, width: int, level: Acceleration
+        self, tokens: torch.Tensor, parts: list[torch.Tensor], stream: Stream, kernels: Kernels
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Query, key and value [T, heads, width]."""
-        normed = modulated(self.first_norm, tokens, parts[1], parts[0], stream, level)
-        made = self.into_heads(normed, level, stream.changed)
-        query, key, value = (torch.unflatten(one, -1, (-1, width)) for one in made)
-        return self.head_norms[0](query), self.head_norms[1](key), value
+        normed = kernels.modulate(self.first_norm, tokens, parts[1], parts[0], stream.owners)
+        return turned_heads(self.into_heads(normed, kernels.level, stream.changed), self.head_norms, stream, kernels)
 
     def finish(
         self,
@@ -239,15 +173,15 @@ class _Half:
         mixed: torch.Tensor,
         parts: list[torch.Tensor],
         stream: Stream,
-        level: Acceleration,
+        kernels: Kernels,
     ) -> torch.Tensor:
         """The stream's tokens with attention's and the feed-forward's part added."""
-        (added,) = self.out_of_heads(mixed, level, stream.changed)
-        tokens = gated(tokens, parts[2], added, stream, level)
-        normed = modulated(self.second_norm, tokens, parts[4], parts[3], stream, level)
-        (inner,) = self.into_feed(normed, level, stream.changed)
-        (added,) = self.out_of_feed(functional.gelu(inner, approximate="tanh"), level, stream.changed)
-        return gated(tokens, parts[5], added, stream, level)
+        (added,) = self.out_of_heads(mixed, kernels.level, stream.changed)
+        tokens = kernels.gate(tokens, parts[2], added, stream.owners)
+        normed = kernels.modulate(self.second_norm, tokens, parts[4], parts[3], stream.owners)
+        (inner,) = self.into_feed(normed, kernels.level, stream.changed)
+        (added,) = self.out_of_feed(functional.gelu(inner, approximate="tanh"), kernels.level, stream.changed)
+        return kernels.gate(tokens, parts[5], added, stream.owners)
 
 
 class SingleBlock:
@@ -259,42 +193,25 @@ class SingleBlock:
         self._norm, self._head_norms = block.norm.norm, (attention.norm_q, attention.norm_k)
         self._into = Projection(linears | {f"{name}.proj_mlp": block.proj_mlp})
         self._out_of = Projection({f"{name}.proj_out": block.proj_out})
-        self._head_width = attention.head_dim
 
-    def __call__(
-        self, tokens: torch.Tensor, layout: Layout, modulation: Modulation, level: Acceleration
-    ) -> torch.Tensor:
+    def __call__(self, tokens: torch.Tensor, layout: Layout, modulation: Modulation, kernels: Kernels) -> torch.Tensor:
         shift, scale, gate = modulation.take(3)
         stream = layout.joint
-        normed = modulated(self._norm, tokens, scale, shift, stream, level)
-        *made, inner = self._into(normed, level, stream.changed)
-        query, key, value = (torch.unflatten(part, -1, (-1, self._head_width)) for part in made)
-        query, key = self._head_norms[0](query), self._head_norms[1](key)
-        query, key = (rotate(part, layout.cosines, layout.sines) for part in (query, key))
-        mixed = attend(query, key, value, stream.sizes, exact=level is Acceleration.NONE).flatten(1)
+        normed = kernels.modulate(self._norm, tokens, scale, shift, stream.owners)
+        *made, inner = self._into(normed, kernels.level, stream.changed)
+        query, key, value = turned_heads(made, self._head_norms, stream, kernels)
+        mixed = attend(query, key, value, stream.sizes, exact=kernels.exact).flatten(1)
         both = torch.cat([mixed, functional.gelu(inner, approximate="tanh")], dim=1)
-        (added,) = self._out_of(both, level, stream.changed)
-        return gated(tokens, gate, added, stream, level)
+        (added,) = self._out_of(both, kernels.level, stream.changed)
+        return kernels.gate(tokens, gate, added, stream.owners)
 
 
-def modulated(
-    norm: Any, tokens: torch.Tensor, scale: torch.Tensor, shift: torch.Tensor, stream: Stream, level: Acceleration
-) -> torch.Tensor:
-    """Normalised tokens [T, d], scaled and shifted by the rows [segments, d] of their segments."""
-    if level is Acceleration.NONE:
-        return norm(tokens) * stream.spread(scale) + stream.spread(shift)  # type: ignore[no-any-return]
-    return torch.addcmul(stream.spread(shift), norm(tokens), stream.spread(scale))
-
-
-def gated(
-    tokens: torch.Tensor, gate: torch.Tensor, added: torch.Tensor, stream: Stream, level: Acceleration
-) -> torch.Tensor:
-    """Tokens [T, d] plus what is added, by the gates [segments, d] of their segments."""
-    if level is Acceleration.NONE:
-        return tokens + stream.spread(gate) * added
-    return torch.addcmul(tokens, stream.spread(gate), added)
-
-
-def concatenate(parts: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The parts end to end; a single one as it is."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+def turned_heads(
+    made: Sequence[torch.Tensor], norms: tuple[Any, Any], stream: Stream, kernels: Kernels
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Query, key and value [T, heads, width] of [T, d] each, the former two normalised and turned by their places."""
+    query, key, value = (torch.unflatten(one, -1, (-1, len(norms[0].weight))) for one in made)
+    query, key = (
+        kernels.turn(norm, heads, stream.cosines, stream.sines) for norm, heads in zip(norms, (query, key), strict=True)
+    )
+    return query, key, value
