@@ -42,7 +42,7 @@ class Painter:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Installation:
     """A server's models, asked as any client asks; raises `FluxhouseError`."""
 
     client: Client

@@ -17,13 +17,13 @@ from fluxhouse.builtin.painter.scene import Side, Style, Terrain
 class Layer:
     """One fold of the ground.
 
-    `base` is where its foot lies (share of the height), `rise` how high it goes above that (share of the reach),
+    `foot` is where it ends below (share of the height), `rise` how high it goes above that (share of the reach),
     `depth` how much of it is haze, `paint` its colour in full light, `facet` how strongly slopes turn from the light,
     `zoom` how much closer its ridge looks, `gleam` how much of full light it keeps at dark hours.
     """
 
     ridge: Ridge
-    base: float
+    foot: float
     rise: float
     depth: float
     paint: Paint
@@ -97,7 +97,7 @@ def line_of(canvas: Canvas, layer: Layer, seed: int, purpose: str) -> Field:
     """The row of the layer's ridge for each column [w]."""
     places = (canvas.x - np.float32(canvas.width / 2)) / np.float32(canvas.unit) * np.float32(layer.zoom)
     heights = layer.ridge(generator(seed, purpose), places)
-    return layer.base * canvas.height - layer.rise * canvas.reach * heights
+    return layer.foot * canvas.height - layer.rise * canvas.reach * heights
 
 
 def paint_layer(canvas: Canvas, layer: Layer, line: Field, light: Light, style: Style, side: Side) -> None:

@@ -43,7 +43,7 @@ def score(
         elif folder is not None:
             source = import_module("fluxhouse.builtin.scoring_folder").Folder(folder, size)
         else:
-            source = sources.Server(client, model, edit_model, size)
+            source = sources.Installation(client, model, edit_model, size)
         try:
             _print(source, calls, edits, size, seed, stage)
         except FluxhouseError as error:
