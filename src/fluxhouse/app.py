@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 from fluxhouse.console.console import Console, is_page
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.visitors import SignInNeeded
-from fluxhouse.dialects import bfl, listing, native, openai, outputs, pixazo, replicate
+from fluxhouse.dialects import bfl, fal, listing, native, openai, outputs, pixazo, replicate
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.wire import WrongMethod
 from fluxhouse.generation.errors import NotFound, PlatformError, RequestRejected
@@ -39,7 +39,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~ ,-]{1,1000}")
 _EXPOSED = (
     "X-Request-Id, X-Job-Id, Location, Content-Location, Retry-After, Idempotent-Replayed, Preference-Applied, "
-    "RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, ETag, Content-Range"
+    "RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, ETag, Content-Range, "
+    "X-Fal-Request-Id"
 )
 # How errors are worded below a path, the longest that fits; elsewhere as the native API words them.
 _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
@@ -47,6 +48,7 @@ _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
     **dict.fromkeys(openai.PREFIXES, openai.failure),
     **dict.fromkeys(replicate.PREFIXES, replicate.failure),
     **dict.fromkeys(bfl.PREFIXES, bfl.failure),
+    **dict.fromkeys(fal.PREFIXES, fal.failure),
     listing.PATH: listing.together([openai.failure, replicate.failure]),
 }
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -71,6 +73,7 @@ def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegi
             *openai.routes(door),
             *replicate.routes(door),
             *bfl.routes(door),
+            *fal.routes(door),
             *listing.routes(door, [partial(openai.listed, door), replicate.listed(door)]),
             *outputs.routes(door),
             *console.routes(),
@@ -219,7 +222,7 @@ def _log_crash(error: Exception) -> None:
 def _preflight(headers: Headers) -> Response:
     asked = headers.get("access-control-request-headers", "")
     allowed = {
-        "Access-Control-Allow-Methods": "GET, HEAD, POST, DELETE, OPTIONS",
+        "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, DELETE, OPTIONS",
         "Access-Control-Allow-Headers": asked if _HEADER_NAMES.fullmatch(asked) else "Authorization, Content-Type",
         "Access-Control-Max-Age": "7200",
     }

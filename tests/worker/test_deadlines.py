@@ -4,18 +4,20 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
-from fluxhouse.core.jobs import JobState
+from fluxhouse.core.jobs import JobState, Terms
 from fluxhouse.core.submit import Submission, submit
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.worker.deadlines import Deadlines
 
+NO_TERMS = Terms()
 
-async def submit_for(stage, seconds, **fields):
+
+async def submit_for(stage, seconds, terms=NO_TERMS, **fields):
     """A job whose caller gives it so long."""
     plain = await stage.submit(**fields)
     submission = Submission(
         stage.caller, "native", plain.model, plain.served_by, replace(plain.request, seed=5), 1, 4, timedelta(hours=1),
-        patience=timedelta(seconds=seconds),
+        patience=timedelta(seconds=seconds), terms=terms,
     )  # fmt: skip
     return plain, (await stage.database.write(lambda c: submit(c, submission, stage.clock.now()))).job
 
@@ -50,3 +52,22 @@ async def test_a_running_job_stops_at_its_next_step(stage_with):
     await worker.stop()
     working.cancel()
     await asyncio.gather(working, watching, return_exceptions=True)
+
+
+async def test_a_deadline_for_the_start_lets_what_has_begun_finish(stage_with):
+    """One that still waits is cancelled by it, as by any other."""
+    stage = stage_with(TestCard(step_seconds=0.05, steps=4))
+    _, begun = await submit_for(stage, 30, Terms(deadline_for_start=True))
+    deadlines = Deadlines(stage.database, stage.feed, stage.clock)
+    worker = stage.worker()
+    working = asyncio.create_task(worker.run())
+    await stage.until(begun, lambda job: job.state is JobState.RUNNING)
+    stage.clock.pass_by(seconds=31)
+    await deadlines.look()
+    assert (await stage.ended(begun)).state is JobState.SUCCEEDED
+    await worker.stop()
+    await asyncio.gather(working, return_exceptions=True)
+    _, waiting = await submit_for(stage, 30, Terms(deadline_for_start=True))
+    stage.clock.pass_by(seconds=31)
+    await deadlines.look()
+    assert (await stage.job(waiting)).state is JobState.CANCELLED

@@ -15,7 +15,7 @@ from fluxhouse.core.feed import Feed
 from fluxhouse.core.relay import Relay
 from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
-from fluxhouse.dialects import bfl, native, pixazo, replicate
+from fluxhouse.dialects import bfl, fal, native, pixazo, replicate
 from fluxhouse.dialects.dialect import Door, DoorOptions
 from fluxhouse.dialects.loras import LoraOptions
 from fluxhouse.generation.backend import Backend
@@ -105,4 +105,5 @@ def tellings(door: Door) -> Mapping[str, Telling]:
         pixazo.DIALECT: Telling(enveloped(partial(pixazo.job_body, door))),
         replicate.DIALECT: Telling(partial(replicate.prediction, door)),
         bfl.DIALECT: Telling(partial(bfl.told, door), beside=bfl.signature),
+        fal.DIALECT: Telling(partial(fal.told, door), beside=partial(fal.signature, door)),
     }

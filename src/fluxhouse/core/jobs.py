@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Table,
     bindparam,
+    false,
     func,
     insert,
     select,
@@ -126,11 +127,13 @@ class Terms:
     """What a dialect agreed with its caller beside the pictures.
 
     `webhook_events` are what its webhook is told of, None for the end alone. `remarks` is what the dialect wants to
-    find on the job again, in its own words: a JSON object.
+    find on the job again, in its own words: a JSON object. With `deadline_for_start` the deadline is for its start
+    alone: once it has begun, it is let finish.
     """
 
     webhook_events: tuple[str, ...] | None = None
     remarks: Mapping[str, Any] = field(default_factory=dict)
+    deadline_for_start: bool = False
 
     def to_json(self) -> dict[str, Any] | None:
         """A JSON-ready mapping that `from_json` restores; None where nothing was agreed."""
@@ -141,7 +144,8 @@ class Terms:
         if fields is None:
             return cls()
         events = fields["webhook_events"]
-        return cls(None if events is None else tuple(events), fields["remarks"])
+        for_start = fields.get("deadline_for_start", False)  # absent from jobs of earlier versions
+        return cls(None if events is None else tuple(events), fields["remarks"], for_start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ class Job:
     `price_micro` is the price of one image, a snapshot of the moment of submit; `captured_micro` what was charged.
     `attempt` counts claims and fences late workers; `deaths` counts the attempts that the death of a process ended,
     `engine_deaths` those of an engine with the job on the device. `served_by` is who shall make it, in the end who did.
-    At `deadline_at`, where its caller set one, it is cancelled if it has not ended.
+    At `deadline_at`, where its caller set one, it is cancelled if it has not ended, see also `Terms`.
     """
 
     id: str
@@ -311,8 +315,10 @@ def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:
 
 
 def late(connection: Connection, now: datetime, limit: int) -> list[Job]:
-    """Jobs that have not ended by the deadline of their caller, and were not asked to stop yet."""
+    """Jobs that have not ended, or begun, by the deadline of their caller, and were not asked to stop yet."""
     due = select(jobs).where(_HAS_DEADLINE, jobs.c.deadline_at <= now, jobs.c.cancel_requested_at.is_(None))
+    for_start = func.coalesce(jobs.c.terms["deadline_for_start"].as_boolean(), false())
+    due = due.where(jobs.c.started_at.is_(None) | ~for_start)
     return [from_row(row) for row in connection.execute(due.order_by(jobs.c.deadline_at).limit(limit))]
 
 
