@@ -48,13 +48,13 @@ def spell(parts: Parts, captions: Sequence[str], twins: Tensor | None = None) ->
     )
     if twins is not None:
         t5 = twins[t5]
-    return Words(clip.to(parts.device), t5.to(parts.device))
+    return Words(clip, t5)
 
 
 def read(parts: Parts, words: Words, guidance: Tensor, reference: Tensor | None = None) -> Conditions:
     """What both text encoders make of the words."""
-    pooled = parts["text_encoder"](words.clip).pooler_output
-    tokens = parts["text_encoder_2"](words.t5)[0]
+    pooled = parts["text_encoder"](words.clip.to(parts.device)).pooler_output
+    tokens = parts["text_encoder_2"](words.t5.to(parts.device))[0]
     return Conditions(pooled, tokens, guidance, reference)
 
 
@@ -102,7 +102,7 @@ def shift(parts: Parts, tokens: int) -> float:
 
 def draw_sigmas(parts: Parts, count: int, tokens: int, generator: torch.Generator) -> Tensor:
     """Noise levels [count] to train at: logit-normal, shifted like the schedule of inference."""
-    return torch.sigmoid(torch.randn(count, generator=generator) + shift(parts, tokens)).to(parts.device)
+    return torch.sigmoid(torch.randn(count, generator=generator) + shift(parts, tokens))
 
 
 def noisy_at(clean: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:

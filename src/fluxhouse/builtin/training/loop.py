@@ -34,6 +34,7 @@ class Journal:
         self._folder, self._file = folder, folder / "losses.csv"
         folder.mkdir(parents=True, exist_ok=True)
         self._losses = self._read()[:done]
+        self._unread: list[Tensor] = []
 
     def _read(self) -> list[float]:
         if not self._file.exists():
@@ -41,17 +42,23 @@ class Journal:
         with self._file.open(newline="") as file:
             return [float(row[1]) for row in csv.reader(file)]
 
-    def note(self, loss: float) -> None:
-        self._losses.append(loss)
+    def note(self, loss: Tensor) -> None:
+        """Left on its device: to read it here would wait for it at every update."""
+        self._unread.append(loss)
 
     def mean(self, latest: int) -> float:
         """Of so many latest losses."""
-        some = self._losses[-latest:]
+        some = self._read_losses()[-latest:]
         return sum(some) / len(some)
+
+    def _read_losses(self) -> list[float]:
+        self._losses += [float(loss) for loss in self._unread]
+        self._unread.clear()
+        return self._losses
 
     def write(self) -> None:
         """Both files anew; nothing where nothing was noted."""
-        if self._losses:
+        if self._read_losses():
             with self._file.open("w", newline="") as file:
                 lines = csv.writer(file, lineterminator="\n")
                 lines.writerows((number, f"{loss:.6g}") for number, loss in enumerate(self._losses))
@@ -82,7 +89,7 @@ class Run:
             step = update(learner.done)
             learner.learn(step.loss)
             self._seen += step.seen
-            self._journal.note(float(step.loss.detach()))
+            self._journal.note(step.loss.detach())
             if time.monotonic() - self._said_at > _SAID_EVERY_SECONDS:
                 self._say()
             if show is not None and learner.done % self._options.show_every == 0:

@@ -12,11 +12,13 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 
 from fluxhouse.builtin.painter.sampling import Stage
+from fluxhouse.builtin.training import batches
 from fluxhouse.builtin.training import parts as folders
 from fluxhouse.builtin.training.learning import Learner
 from fluxhouse.builtin.training.loop import Run, Step
 from fluxhouse.builtin.training.options import Options
 from fluxhouse.builtin.training.transformer import flow_step, stored, write_samples
+from fluxhouse.builtin.training.vocabulary import twins
 
 _TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_mlp", "proj_out", "ff.net.0.proj", "ff.net.2"]
 
@@ -31,10 +33,11 @@ def train(options: Options, look: str, rank: int) -> None:
     learner = Learner({"transformer": transformer}, options.rate or 2e-3, options.updates)
     folder = options.out / "training" / f"lora-{look}"
     learner.restore(folder / "state")
-    shards = stored(options, parts, look)
+    shards, same = stored(options, parts, look), twins(parts["tokenizer_2"])
 
     def update(number: int) -> Step:
-        return flow_step(options, parts, shards, np.random.default_rng((options.seed, 6, number)))
+        rng = np.random.default_rng((options.seed, 6, number))
+        return flow_step(options, parts, batches.draw(parts, shards, rng, options.batch, same, 0.0))
 
     def show(path: Path) -> None:
         with learner.averaged():

@@ -47,7 +47,7 @@ SIZES = {
     ),
     "large": ModelSize(
         encoder=(0, 0, 1, 1, 2, 2), decoder=(4, 4, 3, 2, 1, 0), channels=64, latents=32,
-        double=3, single=6, heads=10, axes=(8, 12, 12), text=192, t5_layers=4, clip_layers=3,
+        double=2, single=8, heads=8, axes=(8, 12, 12), text=192, t5_layers=4, clip_layers=3,
     ),
 }  # fmt: skip
-"""`small` (16 pixels a latent, 6 M) trains on two cores in hours, `large` (32 pixels a latent, 20 M) on a GPU."""
+"""`small` (16 pixels a latent, 6 M) trains on two cores in hours, `large` (32 pixels a latent, 13 M) on a GPU."""

@@ -72,7 +72,7 @@ def train(options: Options) -> None:
         captions, scenes = _captioned(options, number)
         words = spell(parts, captions, same)
         with options.autocast():
-            pooled, tokens = clip(words.clip).pooler_output, t5(words.t5)[0]
+            pooled, tokens = clip(words.clip.to(options.device)).pooler_output, t5(words.t5.to(options.device))[0]
             loss = heads.loss(pooled, tokens, scenes)
         return Step(loss, len(captions))
 

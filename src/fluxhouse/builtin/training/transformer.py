@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fluxhouse.builtin.captions import caption
-from fluxhouse.builtin.painter.scene import from_json
-from fluxhouse.builtin.training import flow, latents
+from fluxhouse.builtin.training import batches, flow, latents
 from fluxhouse.builtin.training import parts as folders
+from fluxhouse.builtin.training.ahead import Ahead
 from fluxhouse.builtin.training.architecture import new_transformer
-from fluxhouse.builtin.training.flow import Conditions
+from fluxhouse.builtin.training.batches import UNCAPTIONED, Batch
+from fluxhouse.builtin.training.flow import Conditions, Words
 from fluxhouse.builtin.training.latents import Plan, Shard
 from fluxhouse.builtin.training.learning import Learner
 from fluxhouse.builtin.training.loop import Run, Step, say
@@ -28,16 +28,8 @@ from fluxhouse.builtin.training.sheets import write_sheet
 from fluxhouse.builtin.training.text import write_encoders
 from fluxhouse.builtin.training.vocabulary import twins
 
-UNCAPTIONED = 0.1
-"""Share of pictures learnt without their words, so that guidance has something to push away from."""
-
-GUIDANCE = (1.0, 6.0)
-"""Least and most guidance that the model is trained for."""
-
 STEPS = 8
 _NETWORKS = ("transformer", "text_encoder", "text_encoder_2")
-_USUAL = 64
-"""Tokens of a picture that counts once in a batch."""
 
 PROMPTS = (
     "a red circle on a white background",
@@ -65,14 +57,16 @@ def train(options: Options, distil: bool) -> None:
     shards = stored(options, parts)
     same = twins(parts["tokenizer_2"])
 
-    def update(number: int) -> Step:
-        return flow_step(options, parts, shards, np.random.default_rng((options.seed, 5, number)), teacher, same)
+    def draw(number: int) -> Batch:
+        rng = np.random.default_rng((options.seed, 5, number))
+        return batches.draw(parts, shards, rng, options.batch, same, 0.0 if distil else UNCAPTIONED)
 
     def show(path: Path) -> None:
         with learner.averaged():
             write_samples(path, options, parts)
 
-    Run(learner, folder, options).go(update, show)
+    with Ahead(draw) as drawn:
+        Run(learner, folder, options).go(lambda number: flow_step(options, parts, drawn(number), teacher), show)
     with learner.averaged():
         folders.write(options.out, "transformer", parts["transformer"])
         write_encoders(options.out, parts["text_encoder"], parts["text_encoder_2"], same)
@@ -104,54 +98,29 @@ def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shar
     return latents.read(folder, range(options.shards))
 
 
-def flow_step(
-    options: Options,
-    parts: Parts,
-    shards: Sequence[Shard],
-    rng: np.random.Generator,
-    teacher: Parts | None = None,
-    same: Tensor | None = None,
-) -> Step:
+def flow_step(options: Options, parts: Parts, batch: Batch, teacher: Parts | None = None) -> Step:
     """Distance between the velocity the model sees in a batch and the true one, or its teacher's guided one."""
-    shard = shards[int(rng.integers(len(shards)))]
-    batch = latents.batch(shard, rng, max(1, options.batch * _USUAL // shard.tokens))
-    count, size = len(batch.latents), (batch.latents.shape[2], batch.latents.shape[3])
-    generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-    clean = flow.pack(batch.latents.to(options.device))
-    noise = torch.randn(clean.shape, generator=generator).to(options.device)
-    sigma = flow.draw_sigmas(parts, count, batch.tokens, generator)
-    guidance = (torch.rand(count, generator=generator) * (GUIDANCE[1] - GUIDANCE[0]) + GUIDANCE[0]).to(options.device)
-    reference = None if batch.before is None else flow.pack(batch.before.to(options.device))
-    noisy = flow.noisy_at(clean, noise, sigma)
-    words = captions_of(batch, rng, 0.0 if teacher else UNCAPTIONED)
+    batch = batch.to(options.device)
+    noisy = flow.noisy_at(batch.clean, batch.noise, batch.sigma)
     with options.autocast():
-        conditions = flow.read(parts, flow.spell(parts, words, same), guidance, reference)
-        seen = flow.velocity(parts, noisy, sigma, conditions, size)
-        wanted = noise - clean
-        if teacher is not None:
-            wanted = _guided(teacher, noisy, sigma, words, conditions, size)
-    return Step(functional.mse_loss(seen.float(), wanted.float()), count)
-
-
-def captions_of(batch: Shard, rng: np.random.Generator, uncaptioned: float = 0.0) -> list[str]:
-    """New words for what each picture shows: an edit's instruction stands, a scene is described afresh."""
-    captions = [shown if isinstance(shown, str) else caption(from_json(shown), rng) for shown in batch.shown]
-    return ["" if rng.random() < uncaptioned else words for words in captions]
+        conditions = flow.read(parts, batch.words, batch.guidance, batch.reference)
+        seen = flow.velocity(parts, noisy, batch.sigma, conditions, batch.size)
+        wanted = batch.noise - batch.clean if teacher is None else _guided(teacher, noisy, batch)
+    return Step(functional.mse_loss(seen.float(), wanted.float()), len(batch))
 
 
 @torch.no_grad()
-def _guided(
-    teacher: Parts, noisy: Tensor, sigma: Tensor, words: Sequence[str], conditions: Conditions, size: flow.Size
-) -> Tensor:
+def _guided(teacher: Parts, noisy: Tensor, batch: Batch) -> Tensor:
     """The teacher's velocity, pushed away from what it sees without words as strongly as guidance says."""
-    plain = torch.ones_like(conditions.guidance)
-    told, untold = (
-        flow.velocity(
-            teacher, noisy, sigma, flow.read(teacher, flow.spell(teacher, some), plain, conditions.reference), size
-        )
-        for some in (words, [""] * len(words))
-    )
-    return untold + conditions.guidance[:, None, None] * (told - untold)
+    silence = flow.spell(teacher, [""])
+    unsaid = Words(silence.clip.expand_as(batch.words.clip), silence.t5.expand_as(batch.words.t5))
+    told, untold = (_seen(teacher, noisy, batch, words) for words in (batch.words, unsaid))
+    return untold + batch.guidance[:, None, None] * (told - untold)
+
+
+def _seen(teacher: Parts, noisy: Tensor, batch: Batch, words: Words) -> Tensor:
+    conditions: Conditions = flow.read(teacher, words, torch.ones_like(batch.guidance), batch.reference)
+    return flow.velocity(teacher, noisy, batch.sigma, conditions, batch.size)
 
 
 @torch.no_grad()
