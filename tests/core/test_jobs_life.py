@@ -57,6 +57,9 @@ class CallersMachine(RuleBasedStateMachine):
     def open_accounts(self):
         self.callers = [self.house.caller("ada", CREDIT), self.house.caller("ben", CREDIT)]
 
+    def teardown(self):
+        self.house.database.close()  # hundreds of examples would otherwise use up the connections of one server
+
     def do(self, verb, *arguments, **named):
         return self.house.do(verb, *arguments, self.house.now(), **named)
 
@@ -218,7 +221,7 @@ class JobsMachine(CallersMachine):
 
     @rule(number=PICKS)
     def cancel(self, number):
-        job_id = self.pick(sorted(self.lives), number)
+        job_id = self.pick(list(self.lives), number)
         if job_id is None:
             return
         life, job = self.lives[job_id], self.house.see(jobs.get, job_id)
@@ -257,7 +260,7 @@ class JobsMachine(CallersMachine):
 
     def half_done(self, connection, number, what):
         now, snapshot = self.house.now(), self.pick(self.snapshots, number)
-        job_id = self.pick(sorted(self.lives), number)
+        job_id = self.pick(list(self.lives), number)
         if what == "submit":
             submit(connection, self.house.submission(self.callers[0]), now)
         elif what == "claim":

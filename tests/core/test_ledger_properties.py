@@ -32,6 +32,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.done = set()
         self.granted = self.earned = 0
 
+    def teardown(self):
+        self.house.database.close()  # hundreds of examples would otherwise use up the connections of one server
+
     @rule(owner=OWNERS, amount=AMOUNTS)
     def grant(self, owner, amount):
         self.house.do(ledger.grant, owner, amount, self.house.now(), None)
@@ -56,7 +59,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """A job's hold is captured and released at most once each, and never for more than its owner holds."""
         if not self.jobs:
             return
-        job_id = sorted(self.jobs)[pick % len(self.jobs)]
+        job_id = list(self.jobs)[pick % len(self.jobs)]
         owner, left = self.jobs[job_id]
         amount = min(amount, left)
         if (job_id, verb) in self.done:
