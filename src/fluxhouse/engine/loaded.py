@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -18,6 +19,8 @@ from fluxhouse.engine.trajectory import Trajectory
 from fluxhouse.engine.transformer import PackedTransformer
 from fluxhouse.engine.weights import Weights
 
+_TRIED_AT = (1, 10, 100, 1000)
+"""Steps of a lane at which a survey is tried: a machine that was too busy for it may be less so later."""
 _LONGEST_STEP_SECONDS = 1.0
 """A pack is no larger than what takes so long: every step is a chance to cancel and to overtake."""
 
@@ -31,15 +34,31 @@ class Loaded:
     shapes: Shapes
 
 
+class Memory(Protocol):
+    """What holds models in memory, as `Residents` does for checkpoints."""
+
+    def __contains__(self, model: str) -> bool: ...
+
+    def grid(self, model: str) -> int: ...
+
+    def fits(self, model: str, in_use: Collection[str]) -> bool: ...
+
+    def take(self, model: str, in_use: Collection[str] = ()) -> Weights: ...
+
+
 class LoadedModels:
     """The models of one engine, loaded when they are first used."""
 
-    def __init__(self, options: EngineOptions, device: torch.device, dtype: torch.dtype) -> None:
-        """Look at every checkpoint. Raises WeightsUnavailable."""
+    def __init__(
+        self, options: EngineOptions, device: torch.device, dtype: torch.dtype, memory: Memory | None = None
+    ) -> None:
+        """Look at every checkpoint, where no `memory` holds models already. Raises WeightsUnavailable."""
         self._options = options
-        self._residents = Residents(options.models, device, dtype, options.model_bytes)
+        self._residents = memory or Residents(options.models, device, dtype, options.model_bytes)
         self._loaded: dict[str, Loaded] = {}
         self._profiles: dict[Hashable, Profile] = {}
+        self._steps: dict[Hashable, int] = {}
+        self._surveyed: set[Hashable] = set()
         self.prompts = PromptEncoder()
 
     def grid(self, model: str) -> int:
@@ -77,15 +96,18 @@ class LoadedModels:
 
     @torch.no_grad()
     def rehearse(self, trajectory: Trajectory, loaded: Loaded, step_seconds: float) -> None:
-        """Measure the profile of its lane where there is none, and a step so short that it takes a moment only."""
-        if trajectory.lane in self._profiles:
+        """Measure the profile of its lane where that is not done yet and a step is so short that it takes but a moment."""
+        lane = trajectory.lane
+        self._steps[lane] = self._steps.get(lane, 0) + 1
+        if lane in self._surveyed or self._steps[lane] not in _TRIED_AT:
             return
         rough = Profile(per_token=step_seconds / trajectory.tokens)
-        self._profiles[trajectory.lane] = rough
+        self._profiles[lane] = rough
         text_tokens = self._options.models[trajectory.request.model].max_text_tokens
         if shortest_survey_seconds(rough, text_tokens) > self._options.survey_seconds:
             return
         with device_errors():
             self.prompts.prove(loaded.weights, text_tokens)
             rehearsal = Rehearsal(loaded.weights, loaded.packed, trajectory.request.acceleration, text_tokens)
-            self._profiles[trajectory.lane] = survey(rehearsal, text_tokens, self._options.survey_seconds)
+            self._profiles[lane] = survey(rehearsal, text_tokens, self._options.survey_seconds)
+            self._surveyed.add(lane)
