@@ -96,7 +96,7 @@ class LoadedModels:
 
     @torch.no_grad()
     def rehearse(self, trajectory: Trajectory, loaded: Loaded, step_seconds: float) -> None:
-        """Measure the profile of its lane where that is not done yet and a step is so short that it takes but a moment."""
+        """Measure the profile of its lane where that is not done and a step is so short that it takes but a moment."""
         lane = trajectory.lane
         self._steps[lane] = self._steps.get(lane, 0) + 1
         if lane in self._surveyed or self._steps[lane] not in _TRIED_AT:
