@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
 from fluxhouse.core import jobs
 from fluxhouse.core.feed import Feed, Hint, ImageReady, StateChanged
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
-from fluxhouse.generation.backend import Backend, Finished, Preview, Progress, StepDone
+from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
 from fluxhouse.generation.image import DeliveredImage, MadeImage
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import key_of
 from fluxhouse.tracing.spans import span
-from fluxhouse.worker.gate import Gate
+from fluxhouse.worker.course import Course
 
 _STEP_HINT_SECONDS = 0.25
 _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
@@ -26,13 +23,12 @@ _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
 
 @dataclass(slots=True)
 class Means:
-    """What an attempt works with: the rooms below, one backend and its gate."""
+    """What an attempt works with: the rooms below, and its course along the backends."""
 
     database: Database
     storage: Store
     feed: Feed
-    backend: Backend
-    gate: Gate
+    course: Course
 
 
 class Attempt:
@@ -69,17 +65,12 @@ class Attempt:
         return in_time
 
     async def _make(self) -> None:
-        async with self._means.gate.enter(alone=self.job.engine_deaths > 0):
-            request = self.job.request
-            keys = [*request.inputs, *(lora.path for lora in request.loras)]
-            inputs = [await self._means.storage.path(key) for key in keys]
-            async with aclosing(self._progress(inputs)) as progress:
-                async for event in progress:
-                    await self._pass_on(event)
-
-    def _progress(self, inputs: list[Path]) -> AsyncGenerator[Progress, None]:
-        # The protocol says that the iterator can be closed, which is what makes it a generator.
-        return cast("AsyncGenerator[Progress, None]", self._means.backend.generate(self.job.request, inputs))
+        request = self.job.request
+        keys = [*request.inputs, *(lora.path for lora in request.loras)]
+        inputs = [await self._means.storage.path(key) for key in keys]
+        async with aclosing(self._means.course.progress(inputs)) as progress:
+            async for event in progress:
+                await self._pass_on(event)
 
     async def _pass_on(self, event: Progress) -> None:
         match event:
@@ -103,6 +94,8 @@ class Attempt:
         key = key_of(self.job.id, image.index, image.content_type)
         with span("store", self.job.id, image=image.index, bytes=len(image.content)):
             await self._means.storage.put(key, image.content)
+        # A second backend on the course makes again what the first had made.
+        self.images = [known for known in self.images if known.index != image.index]
         self.images.append(
             DeliveredImage(
                 index=image.index,

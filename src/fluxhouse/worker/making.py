@@ -13,7 +13,6 @@ from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.jobs import Job
 from fluxhouse.core.settle import Outcome
 from fluxhouse.database.database import Database
-from fluxhouse.generation.backend import Backend
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import (
     DatabaseUnavailable,
@@ -26,6 +25,8 @@ from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import remove_all
 from fluxhouse.tracing.spans import span
 from fluxhouse.worker.attempt import Attempt, Means
+from fluxhouse.worker.course import Course, CourseOptions, Stop
+from fluxhouse.worker.errands import JobErrands
 from fluxhouse.worker.gate import Gate
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
@@ -49,6 +50,7 @@ class Making:
         clock: Clock,
         meter: WorkMeter,
         patience_seconds: float,
+        course: CourseOptions | None = None,
     ) -> None:
         self._database = database
         self._router = router
@@ -57,27 +59,29 @@ class Making:
         self._clock = clock
         self._meter = meter
         self._patience_seconds = patience_seconds
-        self._gates = {id(backend): Gate() for backend, _ in router.backends()}
+        self._course = course or CourseOptions()
+        self._gates = {id(backend): Gate() for backend in router.all()}
 
     async def work(self, job: Job) -> None:
         """Make it, hand its images over, and settle it; cancelled, hand it back."""
         with structlog.contextvars.bound_contextvars(job_id=job.id):
             log.info("job_started", model=job.request.model, attempt=job.attempt)
             self._feed.publish(job.id, StateChanged())
-            attempt = Attempt(job, self._means(self._router.backend_for(job.request.model)))
             try:
-                end = await self._end_of(attempt)
+                end = await self._end_of(job)
             except asyncio.CancelledError:
                 await self._settle(job, lambda c, row: settle.hand_back(c, row, self._clock.now()))
                 raise
             await self._settle(job, end)
 
-    def _means(self, backend: Backend) -> Means:
-        return Means(self._database, self._storage, self._feed, backend, self._gates[id(backend)])
+    def _course_of(self, job: Job) -> Course:
+        stops = [Stop(backend, self._gates[id(backend)]) for backend in self._router.route(job.request.model)]
+        return Course(job, stops, JobErrands(job, self._database, self._clock, self._meter), self._course)
 
-    async def _end_of(self, attempt: Attempt) -> End:
-        """Run the attempt; the verb that settles it."""
-        job, clock = attempt.job, self._clock
+    async def _end_of(self, job: Job) -> End:
+        """Run an attempt; the verb that settles it."""
+        clock, course = self._clock, self._course_of(job)
+        attempt = Attempt(job, Means(self._database, self._storage, self._feed, course))
         try:
             with span("make", job.id, model=job.request.model, backend=job.served_by, attempt=job.attempt):
                 complete = await attempt.run()
@@ -91,7 +95,7 @@ class Making:
             failure = _failure(error)
             log.warning("job_failing", code=failure.code, exc_info=None if isinstance(error, PlatformError) else error)
             return lambda c, row: settle.fail(c, row, failure, clock.now())
-        outcome = Outcome(tuple(attempt.images), attempt.seconds, self._router.backend_for(job.request.model).name)
+        outcome = Outcome(tuple(attempt.images), attempt.seconds, course.served_by)
         verb = settle.succeed if complete else settle.cancelled
         return lambda c, row: verb(c, row, outcome, clock.now())
 

@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.webhooks import WebhookState
+from fluxhouse.generation.errand import ErrandState
 
 _WORK_BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 _WAIT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0)
@@ -28,6 +29,16 @@ class Supervised(Protocol):
 
     @property
     def starts(self) -> int: ...
+
+
+class Breaking(Protocol):
+    """A provider that is left alone for a while after too many failures."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_open(self) -> bool: ...
 
 
 class WorkMeter:
@@ -64,12 +75,29 @@ class WorkMeter:
             "fluxhouse_webhook_attempts", "Webhook attempts made here, by what the delivery is after it.", ("state",),
             registry=own,
         )  # fmt: skip
+        self._errands = Counter(
+            "fluxhouse_errands", "Images that providers were sent for, by how it ended.", ("provider", "state"),
+            registry=own,
+        )  # fmt: skip
+        self._spent = Counter(
+            "fluxhouse_provider_usd", "What providers charge, as they say or by their price list.", ("provider",),
+            registry=own,
+        )  # fmt: skip
         for state in (WebhookState.DELIVERED, WebhookState.PENDING, WebhookState.GIVEN_UP):
             self._attempts.labels(state.value)
 
     def watch(self, engines: Sequence[Supervised]) -> None:
         """Show these engines too."""
         self.registry.register(_Engines(engines))
+
+    def watch_providers(self, providers: Sequence[Breaking]) -> None:
+        """Show whether these providers are left alone."""
+        self.registry.register(_Breakers(providers))
+
+    def ran(self, provider: str, state: ErrandState, cost_micro_usd: int) -> None:
+        """Count an errand that has ended."""
+        self._errands.labels(provider, state.value).inc()
+        self._spent.labels(provider).inc(cost_micro_usd / 1_000_000)
 
     def claimed(self, job: Job) -> None:
         """Count a claim."""
@@ -117,6 +145,26 @@ class _Engines(Collector):
             ready.add_metric([engine.name], float(engine.ready))
             starts.add_metric([engine.name], engine.starts)
         yield from (ready, starts)
+
+
+class _Breakers(Collector):
+    """The providers' circuit breakers, as they are when they are asked for."""
+
+    def __init__(self, providers: Sequence[Breaking]) -> None:
+        self._providers = providers
+
+    def describe(self) -> Iterator[Metric]:
+        """Nothing by itself: the registry need not look now."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric family."""
+        found = GaugeMetricFamily(
+            "fluxhouse_provider_open", "1 while it is left alone after too many failures.", labels=["provider"]
+        )
+        for provider in self._providers:
+            found.add_metric([provider.name], float(provider.is_open))
+        yield found
 
 
 def _seconds(first: datetime, last: datetime) -> float:

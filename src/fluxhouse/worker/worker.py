@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
@@ -17,14 +17,15 @@ from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
-from fluxhouse.generation.errors import (
-    DatabaseUnavailable,
-)
+from fluxhouse.generation.errand import Remote
+from fluxhouse.generation.errors import DatabaseUnavailable
 from fluxhouse.storage.opening import Store
 from fluxhouse.tracing.spans import now_ns, record
+from fluxhouse.worker.course import CourseOptions
 from fluxhouse.worker.making import Making
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
+from fluxhouse.worker.withdrawing import Withdrawals
 
 log = structlog.get_logger()
 
@@ -39,7 +40,7 @@ class Source(Protocol):
 class WorkerOptions:
     """`ahead` is how many jobs a backend gets beyond its slots, so that it never waits for the database.
 
-    `patience_seconds` is how long an end is kept that the database does not take.
+    `patience_seconds` is how long an end is kept that the database does not take; `course` how jobs go along a route.
     """
 
     ahead: int = 1
@@ -47,6 +48,7 @@ class WorkerOptions:
     idle_seconds: float = 5.0
     grace_seconds: float = 10.0
     patience_seconds: float = 300.0
+    course: CourseOptions = field(default_factory=CourseOptions)
 
 
 class Worker:
@@ -71,7 +73,11 @@ class Worker:
         self._clock = clock
         self._options = options or WorkerOptions()
         self._meter = meter or WorkMeter()
-        self._making = Making(database, router, storage, feed, clock, self._meter, self._options.patience_seconds)
+        self._making = Making(
+            database, router, storage, feed, clock, self._meter, self._options.patience_seconds, self._options.course
+        )
+        remotes = {backend.name: backend for backend in router.all() if isinstance(backend, Remote)}
+        self._withdrawals = Withdrawals(database, remotes, clock, self._meter) if remotes else None
         self._held: dict[asyncio.Task[None], Job] = {}
         self._stopping = False
         self._claiming = asyncio.Lock()
@@ -90,6 +96,8 @@ class Worker:
         standing = [asyncio.create_task(self._beat())]
         if self._source is not None:
             standing.append(asyncio.create_task(self._source.run(self.take_up)))
+        if self._withdrawals is not None:
+            standing.append(asyncio.create_task(self._withdrawals.run()))
         try:
             while not self._stopping:
                 if self._source is not None or not await self._claim():

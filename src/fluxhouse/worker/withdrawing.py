@@ -1,0 +1,70 @@
+"""Withdrawals: providers still at work for a job that has ended are told to stop, whenever and however it ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+
+from fluxhouse.core import errands
+from fluxhouse.core.errands import LeftOver
+from fluxhouse.database.database import Database
+from fluxhouse.generation.clock import Clock
+from fluxhouse.generation.errand import ErrandState, Remote
+from fluxhouse.generation.errors import ProviderUnavailable
+from fluxhouse.worker.meter import WorkMeter
+
+log = structlog.get_logger()
+
+_BATCH = 100
+
+
+class Withdrawals:
+    """Looks every `period_seconds` until it is cancelled."""
+
+    def __init__(
+        self,
+        database: Database,
+        remotes: Mapping[str, Remote],
+        clock: Clock,
+        meter: WorkMeter,
+        period_seconds: float = 1.0,
+    ) -> None:
+        self._database = database
+        self._remotes = remotes
+        self._clock = clock
+        self._meter = meter
+        self._period_seconds = period_seconds
+
+    async def run(self) -> None:
+        """Look for ever; what fails is logged and tried again next time."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                log.exception("errands_not_read")
+            await asyncio.sleep(self._period_seconds)
+
+    async def look(self) -> None:
+        """Withdraw what is left over now."""
+        names = list(self._remotes)
+        found = await self._database.read(lambda c: errands.left_over(c, names, _BATCH))
+        await asyncio.gather(*(self._withdraw(one) for one in found))
+
+    async def _withdraw(self, one: LeftOver) -> None:
+        errand, state = one.errand, ErrandState.WITHDRAWN
+        try:
+            if errand.receipt:
+                await self._remotes[errand.provider].withdraw(errand.receipt)
+            else:
+                state = ErrandState.FAILED  # Nobody knows what it is called there.
+        except ProviderUnavailable:
+            return
+        now = self._clock.now()
+        first = await self._database.write(
+            lambda c: errands.end(c, one.job_id, errand.provider, errand.index, state, now)
+        )
+        if first:
+            self._meter.ran(errand.provider, state, 0)
+            log.info("errand_ended", job_id=one.job_id, provider=errand.provider, image=errand.index, state=state)
