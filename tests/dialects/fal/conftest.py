@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from PIL import Image
 
 DEV = "fal-ai/flux/dev"
@@ -106,3 +116,57 @@ def receiver() -> Iterator[Receiver]:
     receiver.http.shutdown()
     thread.join()
     receiver.http.server_close()
+
+
+@dataclass(frozen=True)
+class Secure:
+    """The live platform behind TLS, at `place` (host and port), with a certificate of the authority in file `ca`."""
+
+    place: str
+    ca: Path
+
+
+@pytest.fixture(scope="module")
+def secure(live: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
+    """For clients that know no other scheme."""
+    folder = tmp_path_factory.mktemp("tls")
+    issue_certificates(folder)
+    files = {"ssl_certfile": str(folder / "own.pem"), "ssl_keyfile": str(folder / "own.key")}
+    server = uvicorn.Server(uvicorn.Config(live.platform.app, log_level="error", ws="none", lifespan="off", **files))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.run_coroutine_threadsafe(server.serve([listener]), live.loop)
+        yield Secure(f"localhost:{listener.getsockname()[1]}", folder / "ca.pem")
+        server.should_exit = True
+        serving.result(10)
+
+
+def issue_certificates(folder: Path) -> None:
+    """An authority, and a certificate of its own for `localhost`."""
+    authority, own = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    issued = {
+        "ca": certificate("fal test authority", authority, authority)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(authority, hashes.SHA256()),
+        "own": certificate("localhost", own, authority)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(authority, hashes.SHA256()),
+    }
+    for name, found in issued.items():
+        (folder / f"{name}.pem").write_bytes(found.public_bytes(serialization.Encoding.PEM))
+    plain = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "own.key").write_bytes(own.private_bytes(*plain))
+
+
+def certificate(
+    name: str, key: ec.EllipticCurvePrivateKey, authority: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now, issuer = datetime.now(UTC), "fal test authority"
+    return (
+        x509.CertificateBuilder(not_valid_before=now - timedelta(days=1), not_valid_after=now + timedelta(days=1))
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()), critical=False)
+    )
