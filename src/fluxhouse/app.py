@@ -24,7 +24,7 @@ from structlog.contextvars import bound_contextvars
 from fluxhouse.console.console import Console, is_page
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.visitors import SignInNeeded
-from fluxhouse.dialects import bfl, fal, listing, native, openai, outputs, pixazo, replicate
+from fluxhouse.dialects import bfl, fal, listing, mcp, native, openai, outputs, pixazo, replicate
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.wire import WrongMethod
 from fluxhouse.generation.errors import NotFound, PlatformError, RequestRejected
@@ -49,6 +49,7 @@ _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
     **dict.fromkeys(replicate.PREFIXES, replicate.failure),
     **dict.fromkeys(bfl.PREFIXES, bfl.failure),
     **dict.fromkeys(fal.PREFIXES, fal.failure),
+    **dict.fromkeys(mcp.PREFIXES, mcp.failure),
     listing.PATH: listing.together([openai.failure, replicate.failure]),
 }
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -74,6 +75,7 @@ def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegi
             *replicate.routes(door),
             *bfl.routes(door),
             *fal.routes(door),
+            *mcp.routes(door),
             *listing.routes(door, [partial(openai.listed, door), replicate.listed(door)]),
             *outputs.routes(door),
             *console.routes(),
@@ -102,6 +104,11 @@ def _desk(door: Door, api: ASGIApp) -> Desk:
         serving=options.serving,
         usd_per_credit=options.usd_per_credit,
         sign_up=options.sign_up,
+        sdk_names={
+            "openai": {model.id: model.id for model in door.catalog.models},
+            "replicate": replicate.names(door.catalog),
+            "fal": fal.names(),
+        },
     )
 
 

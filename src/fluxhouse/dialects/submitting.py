@@ -84,6 +84,19 @@ async def take_in(door: Door, request: Request, key_text: str | None, accent: Ac
         return await door.refuse(caller, accent.model, error)
 
 
+async def place(
+    door: Door, key_text: str | None, dialect: str, model: str, read: Callable[[], Wanted]
+) -> Submitted | Refused:
+    """`take_in` for an accent that has its body already: `read` says what is wanted, or refuses it."""
+    caller, window = await admit(door, key_text, None)
+    try:
+        require_rate(window, door)
+        caller.key.require(Scope.RUN)
+        return await door.submit(caller, await _order(door, caller, dialect, model, read(), None))
+    except PlatformError as error:
+        return await door.refuse(caller, model, error)
+
+
 async def read_quoted(door: Door, request: Request, caller: Caller, window: Window) -> Mapping[str, Any]:
     """The body of a quote: for a caller whose rate is used up it is not even read, and a large one is counted."""
     require_rate(window, door)

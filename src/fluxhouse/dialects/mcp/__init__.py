@@ -1,0 +1,5 @@
+"""The Model Context Protocol's accent: tools by which a language model makes and edits pictures."""
+
+from fluxhouse.dialects.mcp.gateway import DIALECT, PREFIXES, failure, routes
+
+__all__ = ["DIALECT", "PREFIXES", "failure", "routes"]
