@@ -12,6 +12,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config,
 from fluxhouse.builtin.training.sizes import ModelSize
 
 COLOURS = 3
+_QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def new_schedule() -> FlowMatchEulerDiscreteScheduler:
@@ -44,6 +45,8 @@ def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
             if isinstance(module, AutoencoderTinyBlock):
                 module.conv[-1].weight.zero_()
                 module.conv[-1].bias.zero_()
+        if size.latents >= len(_QUARTERS) * COLOURS:
+            _pass_quarters(vae)
     return vae
 
 
@@ -57,6 +60,29 @@ def _pass_colours(conv: torch.nn.Conv2d) -> None:
             conv.weight[colour, colour, 1, 1] = 1.0
     if conv.bias is not None:
         conv.bias[:COLOURS] = 0.0
+
+
+def _pass_quarters(vae: AutoencoderTiny) -> None:
+    """Let latents hold the colours of their four quarters from the start, and the decoder see both them and their mean.
+
+    What a latent knows of edges would else be found among random features, late.
+    """
+    halving = next(one for one in reversed(vae.encoder.layers) if getattr(one, "stride", None) == (2, 2))
+    leaving, entering = vae.encoder.layers[-1], vae.decoder.layers[0]
+    count = len(_QUARTERS) * COLOURS
+    for conv in (halving, leaving, entering):
+        conv.weight[:count] = 0.0
+    entering.weight[count : count + COLOURS] = 0.0
+    for number, (down, right) in enumerate(_QUARTERS):
+        for colour in range(COLOURS):
+            latent = COLOURS * number + colour
+            halving.weight[latent, colour, 1 + down, 1 + right] = 1.0
+            leaving.weight[latent, latent, 1, 1] = 1.0
+            entering.weight[colour, latent, 1, 1] = 1 / len(_QUARTERS)
+            # The first quarter's place is taken by the mean.
+            entering.weight[latent if number else count + colour, latent, 1, 1] = 1.0
+    for conv in (leaving, entering):
+        conv.bias[: count + COLOURS] = 0.0
 
 
 def new_transformer(size: ModelSize) -> FluxTransformer2DModel:
