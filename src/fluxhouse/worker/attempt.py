@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import structlog
 
 from fluxhouse.core import jobs
 from fluxhouse.core.feed import Feed, Hint, ImageReady, StateChanged
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
+from fluxhouse.generation.errors import StorageUnavailable
 from fluxhouse.generation.image import DeliveredImage, MadeImage
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import key_of
 from fluxhouse.tracing.spans import span
 from fluxhouse.worker.course import Course
 
+T = TypeVar("T")
+log = structlog.get_logger()
+
 _STEP_HINT_SECONDS = 0.25
+_OUTAGE_SECONDS = 60.0  # how long a store that is out of reach is waited for, beyond its own patience
+_PAUSE_SECONDS = 0.5
 _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
 
 
@@ -67,7 +78,7 @@ class Attempt:
     async def _make(self) -> None:
         request = self.job.request
         keys = [*request.inputs, *(lora.path for lora in request.loras)]
-        inputs = [await self._means.storage.path(key) for key in keys]
+        inputs = [await _surely(partial(self._means.storage.path, key)) for key in keys]
         async with aclosing(self._means.course.progress(inputs)) as progress:
             async for event in progress:
                 await self._pass_on(event)
@@ -93,7 +104,7 @@ class Attempt:
     async def _deliver(self, image: MadeImage) -> None:
         key = key_of(self.job.id, image.index, image.content_type)
         with span("store", self.job.id, image=image.index, bytes=len(image.content)):
-            await self._means.storage.put(key, image.content)
+            await _surely(lambda: self._means.storage.put(key, image.content))
         # A second backend on the course makes again what the first had made.
         self.images = [known for known in self.images if known.index != image.index]
         self.images.append(
@@ -118,6 +129,20 @@ class Attempt:
     async def _is_wanted(self) -> bool:
         row = await self._means.database.read(lambda connection: jobs.get(connection, self.job.id))
         return row.cancel_requested_at is None and row.attempt == self.job.attempt and not row.state.terminal
+
+
+async def _surely(ask: Callable[[], Awaitable[T]]) -> T:
+    """What the store says, once it can be reached: a short outage must not cost a picture that is made already."""
+    loop = asyncio.get_running_loop()
+    latest = loop.time() + _OUTAGE_SECONDS
+    while True:
+        try:
+            return await ask()
+        except StorageUnavailable as outage:
+            if loop.time() > latest:
+                raise
+            log.warning("store_waited_for", reason=outage.message)
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _state_changed(hints: asyncio.Queue[Hint]) -> None:
