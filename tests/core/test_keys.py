@@ -158,3 +158,37 @@ def test_the_console_works_by_one_key_of_its_own(house):
     assert len(house.see(keys.of_account, ada.id)) == 1
     assert house.do(keys.console_key, bob.id, PEPPER, house.now()) != text
     assert house.do(keys.console_key, ada.id, b"another pepper", house.now())[12:] != text[12:]
+
+
+def test_limits_change_from_the_next_call(house, issue):
+    """With the label; what was spent stays."""
+    key, text = issue(spend_cap_micro=5)
+    house.do(keys.spend, key.id, 3, house.now())
+    house.do(keys.change, key.id, "shop", Limits(frozenset({Scope.READ}), spend_cap_micro=9))
+    after = authenticate(house, text).key
+    assert (after.label, after.scopes, after.spend_cap_micro, after.spent_micro) == ("shop", {"read"}, 9, 3)
+
+
+def test_an_end_is_only_ever_brought_forward(house, issue):
+    """A key that ends before that moment anyway keeps its own end."""
+    now = house.now()
+    lasting, ending = issue()[0], issue(expires_at=now + timedelta(hours=1))[0]
+    for key in (lasting, ending):
+        house.do(keys.end_at, key.id, now + timedelta(hours=2))
+    ends = [house.see(keys.get, key.id).expires_at for key in (lasting, ending)]
+    assert ends == [now + timedelta(hours=2), now + timedelta(hours=1)]
+
+
+def test_a_key_is_found_by_its_owner_alone(house, issue):
+    """As unknown to anybody else as one that never was."""
+    key, _ = issue()
+    assert house.see(keys.owned, key.id, key.account_id) == key
+    assert house.see(keys.owned, key.id, "somebody") is None
+    assert house.see(keys.owned, "nothing", key.account_id) is None
+
+
+def test_the_consoles_key_is_known_by_its_id(house, issue):
+    """Before it is issued, and after."""
+    account_id = issue()[0].account_id
+    text = house.do(keys.console_key, account_id, PEPPER, house.now())
+    assert text.startswith(f"fh_{keys.console_key_id(account_id, PEPPER)}_")

@@ -16,6 +16,7 @@ from fluxhouse.console.bridge import PREFIX, Bridge
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
 from fluxhouse.console.joining import Joining
+from fluxhouse.console.keys import Keys
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
 from fluxhouse.console.visitors import SignInNeeded, Visitors
@@ -63,6 +64,7 @@ class Console:
             Route("/static/{version}/{path:path}", self._assets.answer, methods=["GET"]),
             *Signing(entrance).routes(),
             *Joining(entrance).routes(),
+            *Keys(desk, self._visitors, self._renderer).routes(),
             *pages.routes(desk.catalog, desk.serving, desk.public_url, desk.usd_per_credit),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]

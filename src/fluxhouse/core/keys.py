@@ -145,7 +145,7 @@ def console_key(connection: Connection, account_id: str, pepper: bytes, now: dat
 
     It is derived and never shown: who signs in needs no key, and what is done there is seen as the console's.
     """
-    prefix = _derived(account_id, pepper, b"console key prefix", _PREFIX_LENGTH)
+    prefix = console_key_id(account_id, pepper)
     text = _key_text(prefix, _derived(account_id, pepper, b"console key secret", _SECRET_LENGTH))
     if connection.execute(select(keys.c.id).where(keys.c.id == prefix)).one_or_none() is None:
         row = _row(account_id, text, pepper, now, CONSOLE_LABEL, Limits())
@@ -153,19 +153,30 @@ def console_key(connection: Connection, account_id: str, pepper: bytes, now: dat
     return text
 
 
+def console_key_id(account_id: str, pepper: bytes) -> str:
+    """The public id of that key, whether or not it was issued yet."""
+    return _derived(account_id, pepper, b"console key prefix", _PREFIX_LENGTH)
+
+
 def _row(account_id: str, text: str, pepper: bytes, now: datetime, label: str, limits: Limits) -> dict[str, Any]:
     return {
         "id": _prefix(text),
         "account_id": account_id,
         "digest": _digest(text, pepper),
+        "spent_micro": 0,
+        "created_at": now,
+        **_limited(label, limits),
+    }
+
+
+def _limited(label: str, limits: Limits) -> dict[str, Any]:
+    return {
         "label": label,
         "scopes": sorted(limits.scopes),
         "models": None if limits.models is None else sorted(limits.models),
         "expires_at": limits.expires_at,
         "spend_cap_micro": limits.spend_cap_micro,
-        "spent_micro": 0,
         "rate_per_minute": limits.rate_per_minute,
-        "created_at": now,
     }
 
 
@@ -198,6 +209,25 @@ def of_account(connection: Connection, account_id: str) -> list[Key]:
         from_row(row)
         for row in connection.execute(select(keys).where(keys.c.account_id == account_id).order_by(keys.c.created_at))
     ]
+
+
+def owned(connection: Connection, key_id: str, account_id: str) -> Key | None:
+    """The account's own key, revoked or not; a foreign one is as unknown as one that never was."""
+    mine = select(keys).where(keys.c.id == key_id, keys.c.account_id == account_id)
+    row = connection.execute(mine).one_or_none()
+    return None if row is None else from_row(row)
+
+
+def change(connection: Connection, key_id: str, label: str, limits: Limits) -> None:
+    """Give a key another name and other limits, from its next call."""
+    values = _limited(label, limits)
+    connection.execute(update(keys).where(keys.c.id == key_id).values(values))
+
+
+def end_at(connection: Connection, key_id: str, moment: datetime) -> None:
+    """Let a key expire at that moment, or before it where it would have anyway."""
+    later = keys.c.expires_at.is_(None) | (keys.c.expires_at > moment)
+    connection.execute(update(keys).where(keys.c.id == key_id, later).values(expires_at=moment))
 
 
 def revoke(connection: Connection, key_id: str, now: datetime) -> bool:
