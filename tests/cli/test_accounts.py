@@ -26,3 +26,21 @@ def test_a_name_is_taken_once(fluxhouse):
     """A second account of the same name is refused."""
     fluxhouse("accounts", "create", "me")
     assert fluxhouse("accounts", "create", "me").err == "fluxhouse: there is an account 'me' already\n"
+
+
+def test_an_account_is_suspended_and_resumed(fluxhouse):
+    """The list says who is suspended; an account that is not there is refused by name."""
+    fluxhouse("accounts", "create", "me")
+    assert fluxhouse("accounts", "suspend", "me").out == "account 'me' is suspended\n"
+    assert "me (suspended)" in fluxhouse("accounts", "list").out
+    assert fluxhouse("accounts", "resume", "me").code == 0
+    assert "suspended" not in fluxhouse("accounts", "list").out
+    assert fluxhouse("accounts", "suspend", "you").err == "fluxhouse: there is no account 'you'\n"
+
+
+def test_an_account_is_given_a_weight(fluxhouse):
+    """Its share is listed beside its credits; less than 1 is refused."""
+    fluxhouse("accounts", "create", "me")
+    assert fluxhouse("accounts", "weigh", "me", "3").out == "account 'me' has the weight 3\n"
+    assert fluxhouse("accounts", "weigh", "me", "0").code == 2
+    assert fluxhouse("accounts", "list").out.splitlines()[1].split()[3] == "3"

@@ -29,3 +29,11 @@ def test_accounts_are_listed_by_name(house):
     assert [(each.name, each.suspended) for each in house.see(accounts.everyone)] == [("ada", False), ("ben", True)]
     house.do(accounts.suspend, ben.id, False)
     assert house.see(accounts.get, ben.id) == ben
+
+
+def test_a_weight_is_at_least_one(house, ada):
+    """What is set is kept, and nothing below 1, which would give no share at all."""
+    house.do(accounts.weigh, ada.account.id, 3)
+    with pytest.raises(ValueError, match="from 1 on"):
+        house.do(accounts.weigh, ada.account.id, 0)
+    assert house.see(accounts.get, ada.account.id).weight == 3

@@ -91,6 +91,13 @@ def suspend(connection: Connection, account_id: str, suspended: bool) -> None:
     connection.execute(update(accounts).where(accounts.c.id == account_id).values(suspended=int(suspended)))
 
 
+def weigh(connection: Connection, account_id: str, weight: int) -> None:
+    """Set an account's share for the jobs it submits from now on; ValueError unless it is at least 1."""
+    if weight < 1:
+        raise ValueError(f"a weight is a whole number from 1 on, not {weight}")
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(weight=weight))
+
+
 def from_row(row: Row[tuple[str, str, int, int, datetime]]) -> Account:
     """An account from a row that has its columns under their own names."""
     return Account(row.id, row.name, bool(row.suspended), row.weight, row.created_at)
