@@ -13,9 +13,11 @@ EXTRAS = {
 }
 # Modules outside the device rooms that are loaded by name, and only where their extra is installed.
 OWN_EXTRA = {
-    "fluxhouse.tracing.otel": "opentelemetry",
-    "fluxhouse.storage.s3": "obstore",
-    "fluxhouse.worker.procrastination": "procrastinate",
+    # The protocol's library, of the base install, brings OpenTelemetry's interface along.
+    "fluxhouse.dialects.mcp.speaking": {"mcp", "opentelemetry"},
+    "fluxhouse.tracing.otel": {"opentelemetry"},
+    "fluxhouse.storage.s3": {"obstore"},
+    "fluxhouse.worker.procrastination": {"procrastinate", "psycopg"},
 }
 DEVICE_ROOMS = ("fluxhouse.engine", "fluxhouse.builtin")
 # What the serving process itself imports of the device rooms.
@@ -93,7 +95,7 @@ def test_only_device_rooms_name_the_extras(house):
         (module, used)
         for module, names in outside.items()
         for used in names
-        if not module.startswith(DEVICE_ROOMS) and used.split(".")[0] in EXTRAS - {OWN_EXTRA.get(module)}
+        if not module.startswith(DEVICE_ROOMS) and used.split(".")[0] in EXTRAS - OWN_EXTRA.get(module, set())
     }
     assert named == set()
 

@@ -12,8 +12,9 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import Receive, Scope, Send
 
 from fluxhouse.dialects.dialect import Door
+from fluxhouse.dialects.mcp.answers import ToolAnswer
 from fluxhouse.dialects.mcp.tools import ToolFace, faces
-from fluxhouse.dialects.mcp.working import ToolAnswer, Tools
+from fluxhouse.dialects.mcp.working import Tools
 from fluxhouse.dialects.wire import MAX_BODY_BYTES, key_in
 from fluxhouse.generation.errors import NotFound
 
@@ -37,9 +38,9 @@ class Speaking:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # One for each request: its tasks end with it, and nothing has to be started or stopped with the application.
-        manager = StreamableHTTPSessionManager(self._protocol, stateless=True, max_request_body_size=MAX_BODY_BYTES)
-        async with manager.run():
-            await manager.handle_request(scope, receive, send)
+        transport = StreamableHTTPSessionManager(self._protocol, stateless=True, max_request_body_size=MAX_BODY_BYTES)
+        async with transport.run():
+            await transport.handle_request(scope, receive, send)
 
     async def _list(
         self, _context: ServerRequestContext[Any], _params: types.PaginatedRequestParams | None

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from fluxhouse.catalog.parsing import Parsed
 from fluxhouse.core.feed import StateChanged
-from fluxhouse.core.jobs import Job, JobState
+from fluxhouse.core.jobs import Job
 from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.mcp import tools
+from fluxhouse.dialects.mcp.answers import JOB_PREFIX, ToolAnswer, refusal, told
 from fluxhouse.dialects.mcp.gateway import DIALECT
 from fluxhouse.dialects.submitting import Wanted, place
-from fluxhouse.dialects.wire import instant
 from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.credits import to_number
 from fluxhouse.generation.errors import (
@@ -25,7 +23,6 @@ from fluxhouse.generation.errors import (
     NotFound,
     PlatformError,
     RequestRejected,
-    UnknownFile,
     UnknownJob,
 )
 from fluxhouse.generation.request import Task
@@ -33,19 +30,6 @@ from fluxhouse.generation.request import Task
 Arguments = Mapping[str, Any]
 Report = Callable[[float, float, str], Awaitable[None]]
 """Takes how much is done, of how much, and what it is."""
-
-_JOB = "job_"
-_MOST_BYTES = 8 * 1024 * 1024  # of images in one answer; what is beyond is named by its address alone
-
-
-@dataclass(frozen=True, slots=True)
-class ToolAnswer:
-    """`text` for the model to read, `pictures` as (base64, media type), `facts` for programs."""
-
-    text: str
-    facts: Mapping[str, Any]
-    pictures: list[tuple[str, str]] = field(default_factory=list)
-    failed: bool = False
 
 
 class Tools:
@@ -111,7 +95,7 @@ class Tools:
             # The client took its call back or went away: nobody knows the job's id.
             await asyncio.shield(self._door.abandon(answer.job))
             raise
-        return await self._told(job)
+        return await told(self._door, job)
 
     def _wanted(self, model: str, arguments: Arguments) -> Wanted:
         body = {name: value for name, value in arguments.items() if name not in ("model", tools.WAIT)}
@@ -157,58 +141,11 @@ class Tools:
 
     async def _status(self, arguments: Arguments, key_text: str | None, _report: Report) -> ToolAnswer:
         caller = await self._door.authenticate(key_text, Scope.READ)
-        return await self._told(await self._door.job(caller, _job_id(arguments)))
+        return await told(self._door, await self._door.job(caller, _job_id(arguments)))
 
     async def _cancel(self, arguments: Arguments, key_text: str | None, _report: Report) -> ToolAnswer:
         caller = await self._door.authenticate(key_text, Scope.RUN)
-        return await self._told(await self._door.cancel(caller, _job_id(arguments)))
-
-    async def _told(self, job: Job) -> ToolAnswer:
-        """How the job stands, with its images where there are any to show."""
-        facts: dict[str, Any] = {"job_id": _JOB + job.id, "status": job.state.value, "model": job.model}
-        if job.state is JobState.FAILED and job.error is not None:
-            facts["error"] = {"code": job.error.code, "message": job.error.message}
-            text = f"{job.error.code}: {job.error.message} Nothing was charged."
-            return ToolAnswer(text, facts, failed=True)
-        if job.state is JobState.CANCELLED:
-            return ToolAnswer("The job was cancelled; nothing was charged.", facts)
-        if job.state is not JobState.SUCCEEDED:
-            words = (
-                f"The job {facts['job_id']} is {job.state.value}. Call `{tools.STATUS}` with this id for its images."
-            )
-            return ToolAnswer(words, facts)
-        if job.output_removed_at is not None or job.expires_at <= self._door.clock.now():
-            return ToolAnswer("The images have expired or were deleted.", facts, failed=True)
-        urls = [self._door.output_url(job, image) for image in job.images]
-        seeds = [image.seed for image in job.images]
-        charged = to_number(job.captured_micro or 0)
-        facts |= {"images": urls, "seeds": seeds, "credits": charged, "expiresAt": instant(job.expires_at)}
-        text = (
-            f"{len(urls)} made with {job.model} for {charged} credits, seeds {seeds}; kept until {facts['expiresAt']}:"
-        )
-        return ToolAnswer("\n".join([text, *urls]), facts, await self._pictures(job))
-
-    async def _pictures(self, job: Job) -> list[tuple[str, str]]:
-        shown: list[tuple[str, str]] = []
-        left = _MOST_BYTES
-        for image in job.images:
-            try:
-                content = await self._door.storage.get(image.key)
-            except UnknownFile:
-                continue
-            left -= len(content)
-            if left < 0:
-                break
-            shown.append((base64.b64encode(content).decode(), image.content_type))
-        return shown
-
-
-def refusal(error: PlatformError) -> ToolAnswer:
-    """An error that the model can read, and mend its call by."""
-    facts: dict[str, Any] = {"error": {"code": error.code, "message": error.message}}
-    if error.field is not None:
-        facts["error"]["field"] = error.field
-    return ToolAnswer(f"{error.code}: {error.message}", facts, failed=True)
+        return await told(self._door, await self._door.cancel(caller, _job_id(arguments)))
 
 
 def _in_our_words(parse: Callable[[], Parsed]) -> Parsed:
@@ -231,9 +168,9 @@ def _seconds(arguments: Arguments) -> float:
 def _job_id(arguments: Arguments) -> str:
     _only(arguments, ("job_id",))
     text = arguments.get("job_id")
-    if not isinstance(text, str) or not text.startswith(_JOB) or len(text) > 100:
+    if not isinstance(text, str) or not text.startswith(JOB_PREFIX) or len(text) > 100:
         raise UnknownJob
-    return text.removeprefix(_JOB)
+    return text.removeprefix(JOB_PREFIX)
 
 
 def _only(arguments: Arguments, known: tuple[str, ...]) -> None:
