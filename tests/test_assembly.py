@@ -88,6 +88,47 @@ def test_the_builtin_model_is_never_passed_off_as_something_else(tmp_path, weigh
     assert len(made.engines) == 2
 
 
+KEYED = {"replicate_token": "r8_a", "fal_key": "fal_a", "bfl_key": "bfl_a"}
+
+
+def test_providers_serve_what_the_settings_name_them_for(tmp_path, weights):
+    """In their order, under the vendor's names; `*` takes in what the vendor has, and no more."""
+    models = f"flux-dev={weights('dev', True)}|replicate:me/my-dev|bfl,*=replicate"
+    made = make_backends(Settings(data=tmp_path, models=models, provider_slots=3, **KEYED), CATALOG)
+    assert [backend.name for backend in made.stand_ins["flux-dev"]] == ["replicate", "bfl"]
+    assert made.serving["flux-dev"].backend == "fluxhouse-engine"
+    assert (made.serving["flux-schnell"].backend, made.serving["flux-schnell"].steps) == ("replicate", 4)
+    assert "flux-dev-multi-lora" not in made.serving
+    replicate, bfl = made.providers
+    assert (replicate.slots, replicate.models["flux-dev"]) == (3, "me/my-dev")
+    assert replicate.models["flux-pro"] == "black-forest-labs/flux-pro"
+    assert bfl.models == {"flux-dev": "flux-dev"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"models": {"flux-dev": "fal"}}, "fal needs FLUXHOUSE_FAL_KEY"),
+        ({"models": {"flux-dev": "openai"}}, "openai needs FLUXHOUSE_OPENAI_KEY"),
+        ({"models": {"flux-krea-dev": "bfl"}, **KEYED}, "bfl has no flux-krea-dev"),
+        ({"models": {"flux-dev": "fal|fal:me/x"}, **KEYED}, "each provider once"),
+        ({"models": {"flux-dev": "/a|/b"}, **KEYED}, "one checkpoint here"),
+        ({"models": {"flux-dev": "fal"}, "idempotent_providers": ("fall",), **KEYED}, "there is no 'fall'"),
+    ],
+)
+def test_routes_that_cannot_be_are_refused(tmp_path, options, said):
+    """A missing key, a model that the vendor lacks and a route that asks twice are said at the start."""
+    with pytest.raises(SettingsRefused, match=rf"^FLUXHOUSE_\w+: .*{said}"):
+        make_backends(Settings(data=tmp_path, **options), CATALOG)
+
+
+def test_a_server_of_openais_language_may_want_no_key(tmp_path):
+    """Its address is enough, and a model keeps our name there unless told otherwise."""
+    models = {"flux-dev": "openai", "flux-schnell": "openai:schnell-fp8"}
+    made = make_backends(Settings(data=tmp_path, models=models, openai_url="http://10.0.0.2:3000/v1"), CATALOG)
+    assert made.providers[0].models == {"flux-dev": "flux-dev", "flux-schnell": "schnell-fp8"}
+
+
 @pytest.mark.parametrize("models", [{"flux-dve": "testcard"}, {"flux-dev": "/nowhere"}])
 def test_weights_that_cannot_be_are_refused_by_name(tmp_path, models):
     """A model that is not in the catalog and a folder that holds none are said at the start."""

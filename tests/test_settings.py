@@ -38,6 +38,17 @@ def test_every_variable_is_read(monkeypatch):
         "FLUXHOUSE_CIVITAI_URL": "https://civitai.example.com",
         "FLUXHOUSE_CIVITAI_TOKEN": "civitai_secret",
         "FLUXHOUSE_LORA_BYTES": "1000000",
+        "FLUXHOUSE_REPLICATE_TOKEN": "r8_secret",
+        "FLUXHOUSE_REPLICATE_URL": "http://127.0.0.1:8001/",
+        "FLUXHOUSE_FAL_KEY": "fal_secret",
+        "FLUXHOUSE_FAL_URL": "http://127.0.0.1:8001/fal/queue",
+        "FLUXHOUSE_BFL_KEY": "bfl_secret",
+        "FLUXHOUSE_BFL_URL": "https://api.eu.bfl.ai",
+        "FLUXHOUSE_OPENAI_KEY": "sk_secret",
+        "FLUXHOUSE_OPENAI_URL": "http://127.0.0.1:8001/v1",
+        "FLUXHOUSE_PROVIDER_SLOTS": "3",
+        "FLUXHOUSE_IDEMPOTENT_PROVIDERS": "replicate, fal",
+        "FLUXHOUSE_FALLBACK_AFTER_CHARGE": "true",
         "FLUXHOUSE_DEVICE": "cuda:1",
         "FLUXHOUSE_THREADS": "3",
         "FLUXHOUSE_MODEL_BYTES": "40GB",
@@ -59,7 +70,15 @@ def test_every_variable_is_read(monkeypatch):
     assert settings.egress_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert (settings.threads, settings.port, settings.device) == (3, 9000, "cuda:1")
     assert (settings.hf_url, settings.lora_bytes) == ("https://hub.example.com", 1_000_000)
-    assert "hf_secret" not in str(settings.shown())
+    assert (settings.replicate_url, settings.idempotent_providers) == ("http://127.0.0.1:8001", ("replicate", "fal"))
+    assert (settings.provider_slots, settings.fallback_after_charge) == (3, True)
+    assert not [secret for secret in ("hf_", "r8_", "fal_", "bfl_", "sk_") if f"{secret}secret" in str(settings.shown())]
+
+
+def test_a_model_may_have_a_route():
+    """Sources in the order in which they are asked."""
+    settings = Settings(models="flux-dev=/weights/dev | fal,*=replicate")
+    assert settings.sources == {"flux-dev": ("/weights/dev", "fal"), "*": ("replicate",)}
 
 
 @pytest.mark.parametrize(
@@ -79,6 +98,8 @@ def test_every_variable_is_read(monkeypatch):
         ("FLUXHOUSE_PUBLIC_URL", "https://images.example.com/?a=b"),
         ("FLUXHOUSE_MODELS", "flux-dev"),
         ("FLUXHOUSE_MODELS", "flux-dev=/a,flux-dev=/b"),
+        ("FLUXHOUSE_MODELS", "flux-dev=|"),
+        ("FLUXHOUSE_FAL_URL", "queue.fal.run"),
         ("FLUXHOUSE_SECRET", "too short"),
         ("FLUXHOUSE_DEVICE", "toaster"),
         ("FLUXHOUSE_THREADS", "0"),

@@ -32,7 +32,7 @@ def _pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
     pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-    if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
+    if any(not name.strip() or not folder.strip(" |") for name, _, folder in pairs):
         raise ValueError("must be id=/folder, several separated by commas")
     if len({name.strip() for name, _, _ in pairs}) < len(pairs):
         raise ValueError("names a model twice")
@@ -63,15 +63,21 @@ def _networks(value: object) -> object:
     return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
 
 
+def _names(value: object) -> object:
+    return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
+
 class Settings(BaseSettings):
     """One field per variable: `output_ttl` is `FLUXHOUSE_OUTPUT_TTL`, and `data_folder` is `FLUXHOUSE_DATA`.
 
-    `models` says which weights make which models: `flux-dev=/folder,flux-schnell=owner/name`, see engine/sources.py;
+    `models` says which weights make which models: `flux-dev=/folder,flux-schnell=owner/name`, see engine/sources.py, or
+    which provider: `flux-pro=bfl|replicate:owner/name`, where `|` separates those who stand in for the ones before;
     `*` stands for every model without an entry of its own, and `testcard` in place of a folder for pictures that cost
     nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
-    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
-    too; None leaves their number to the machine.
+    registered take at most `lora_bytes`. A provider gets `provider_slots` images at once; `idempotent_providers` keep
+    idempotency keys; `fallback_after_charge` lets others stand in where one may have charged. `sign_up` lets strangers
+    make accounts. `device` is the engine's, `threads` too; None leaves their number to the machine.
     """
 
     model_config = SettingsConfigDict(
@@ -92,6 +98,17 @@ class Settings(BaseSettings):
     civitai_url: str = "https://civitai.com"
     civitai_token: SecretStr | None = None
     lora_bytes: int = Field(20 * 1000**3, ge=1)
+    replicate_token: SecretStr | None = None
+    replicate_url: str | None = None
+    fal_key: SecretStr | None = None
+    fal_url: str | None = None
+    bfl_key: SecretStr | None = None
+    bfl_url: str | None = None
+    openai_key: SecretStr | None = None
+    openai_url: str | None = None
+    provider_slots: int = Field(8, ge=1, le=1000)
+    idempotent_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    fallback_after_charge: bool = False
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
@@ -134,7 +151,7 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("public_url", "hf_url", "civitai_url")
+    @field_validator("public_url", "hf_url", "civitai_url", "replicate_url", "fal_url", "bfl_url", "openai_url")
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -150,6 +167,14 @@ class Settings(BaseSettings):
         if secret is not None and len(secret.get_secret_value()) < _SHORTEST_SECRET:
             raise ValueError(f"must have at least {_SHORTEST_SECRET} characters")
         return secret
+
+    @property
+    def sources(self) -> Mapping[str, tuple[str, ...]]:
+        """Who makes each model of `models`, in the order in which they are asked."""
+        return {
+            model: tuple(source.strip() for source in route.split("|") if source.strip())
+            for model, route in self.models.items()
+        }
 
     @property
     def database_address(self) -> str:

@@ -13,6 +13,7 @@ from fluxhouse.assembly.backends import (
 from fluxhouse.assembly.parts import assemble
 from fluxhouse.assembly.platform import Platform
 from fluxhouse.assembly.private import make_data_folder, pepper, read_secret, write_private
+from fluxhouse.assembly.providers import is_provider
 
 __all__ = [
     "ENGINE_PACKAGES",
@@ -21,6 +22,7 @@ __all__ = [
     "Platform",
     "assemble",
     "builtin_folder",
+    "is_provider",
     "make_backends",
     "make_builtin",
     "make_data_folder",

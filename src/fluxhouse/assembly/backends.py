@@ -6,13 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
 import structlog
 
 from fluxhouse import builtin
+from fluxhouse.assembly.providers import has_model, is_provider, make_providers, usual_of
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.model import Model
 from fluxhouse.engine.checkpoints import examine
@@ -23,6 +24,7 @@ from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import Backend, Serving
 from fluxhouse.generation.errors import WeightsUnavailable
 from fluxhouse.generation.request import Task
+from fluxhouse.providers.provider import Provider
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.worker.routing import ANY
 
@@ -46,11 +48,16 @@ class EngineMissing(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Who makes the images here: backends by model id, what they serve, and the engines among them, not yet started."""
+    """Who makes the images here: backends by model id, what they serve, and the engines among them, not yet started.
+
+    `stand_ins` are the backends that come after the first one, by model id in order.
+    """
 
     backends: Mapping[str, Backend]
     serving: Mapping[str, Serving]
     engines: Sequence[Engine] = ()
+    providers: Sequence[Provider] = ()
+    stand_ins: Mapping[str, Sequence[Backend]] = field(default_factory=dict)
 
 
 def make_backends(settings: Settings, catalog: Catalog) -> Made:
@@ -58,19 +65,45 @@ def make_backends(settings: Settings, catalog: Catalog) -> Made:
     ids = [model.id for model in catalog.models]
     if unknown := [name for name in settings.models if name not in (ANY, *ids)]:
         raise SettingsRefused(f"FLUXHOUSE_MODELS: there is no model {unknown[0]!r}; there are {', '.join(ids)}")
-    sources = settings.models or {ANY: str(builtin_folder(settings))}
-    chosen = {model: source for model in ids if (source := sources.get(model) or sources.get(ANY))}
-    cards = _cards(set(chosen.values()))
+    routes = {model: route for model in ids if (route := _route(model, settings))}
+    named = [(model, source) for model, route in routes.items() for source in route]
+    cards = _cards({source for _, source in named})
+    elsewhere = [(model, source) for model, source in named if is_provider(source)]
+    providers = make_providers(settings, elsewhere)
     weights = {
         model: _weights(source, settings, catalog.model(model))
-        for model, source in chosen.items()
-        if source not in cards
+        for model, source in named
+        if source not in cards and (model, source) not in elsewhere
     }
-    painted = handed_in({model: cards[source] for model, source in chosen.items() if source in cards}, catalog)
     engines = [engine for name in (builtin.NAME, _REAL) if (engine := _engine(name, weights, settings)) is not None]
-    serving = {model: facts for engine in engines for model, facts in engine.serving.items()}
-    by_model: dict[str, Backend] = {model: engine for engine in engines for model in engine.serving}
-    return Made(by_model | dict(painted.backends), serving | dict(painted.serving), engines)
+    by_engine = {model: engine for engine in engines for model in engine.serving}
+
+    def made_by(model: str, source: str) -> Backend:
+        if source in cards:
+            return cards[source]
+        return providers[source.partition(":")[0]] if is_provider(source) else by_engine[model]
+
+    chosen = {model: [made_by(model, source) for source in route] for model, route in routes.items()}
+    serving = {model: _serving(backends[0], model, catalog) for model, backends in chosen.items()}
+    stand_ins = {model: backends[1:] for model, backends in chosen.items() if backends[1:]}
+    firsts = {model: backends[0] for model, backends in chosen.items()}
+    return Made(firsts, serving, engines, list(providers.values()), stand_ins)
+
+
+def _route(model: str, settings: Settings) -> Sequence[str]:
+    """The sources of a model in order; those of `*` leave out the providers that have no such model."""
+    own = settings.sources.get(model)
+    route = own or settings.sources.get(ANY, () if settings.models else (str(builtin_folder(settings)),))
+    lacking = [source for source in route if is_provider(source) and not has_model(source, model)]
+    if own and lacking:
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: {lacking[0]} has no {model}; say which of its models, {lacking[0]}:…")
+    kept = [source for source in route if source not in lacking]
+    here = [source for source in kept if not is_provider(source) and source.partition(":")[0] != TESTCARD]
+    if len(here) > 1 or len({source.partition(":")[0] for source in kept if source not in here}) < len(kept) - len(
+        here
+    ):
+        raise SettingsRefused(f"FLUXHOUSE_MODELS: {model} may have one checkpoint here and each provider once")
+    return kept
 
 
 def _cards(sources: Iterable[str]) -> Mapping[str, TestCard]:
@@ -176,6 +209,12 @@ def handed_in(backends: Mapping[str, Backend], catalog: Catalog) -> Made:
         if (backend := backends.get(model.id) or backends.get(ANY)) is not None
     }
     return Made(backends, serving)
+
+
+def _serving(backend: Backend, model: str, catalog: Catalog) -> Serving:
+    if isinstance(backend, Engine):
+        return backend.serving[model]
+    return usual_of(backend, model, catalog) if isinstance(backend, Provider) else _facts(backend)
 
 
 def _facts(backend: Backend) -> Serving:

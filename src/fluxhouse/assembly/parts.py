@@ -25,6 +25,7 @@ from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.hubs import HubOptions
 from fluxhouse.storage.opening import ExtraMissing, Store, open_storage
 from fluxhouse.storage.urls import UrlSigner
+from fluxhouse.worker.course import CourseOptions
 from fluxhouse.worker.deliver import Deliverer, Telling, enveloped
 from fluxhouse.worker.meter import WorkMeter
 from fluxhouse.worker.routing import Router
@@ -38,7 +39,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     """
     catalog, clock = Catalog.load(), SystemClock()
     made = make_backends(settings, catalog) if backends is None else handed_in(backends, catalog)
-    router = Router(made.backends, made.serving)
+    router = Router(made.backends, made.serving, made.stand_ins)
     make_data_folder(settings)
     database = Database(settings.database_address)
     storage = _storage(settings)
@@ -60,7 +61,17 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         settings,
         database,
         door,
-        Worker(database, router, storage, feed, bell, clock, meter=meter, source=_source(database, router))
+        Worker(
+            database,
+            router,
+            storage,
+            feed,
+            bell,
+            clock,
+            WorkerOptions(course=CourseOptions(after_charge=settings.fallback_after_charge)),
+            meter,
+            _source(database, router),
+        )
         if works
         else None,
         Sweeper(database, storage, feed, bell, clock, FLEET if settings.is_fleet else None, shelf),
@@ -69,6 +80,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         made.engines if works else (),
         meter,
         None if database.shared is None else Relay(database, database.shared, storage, feed),
+        made.providers if works else (),
     )
 
 

@@ -16,6 +16,7 @@ from fluxhouse.database.lock import FolderLock
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.engine.engine import Engine
 from fluxhouse.probes import Probes
+from fluxhouse.providers.provider import Provider
 from fluxhouse.settings import Settings
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.worker.deadlines import Deadlines
@@ -45,11 +46,13 @@ class Platform:
         engines: Sequence[Engine],
         meter: WorkMeter,
         relay: Relay | None = None,
+        providers: Sequence[Provider] = (),
     ) -> None:
         self.settings = settings
         self.database = database
         self.door = door
         meter.watch(engines)
+        meter.watch_providers(providers)
         self.app: ASGIApp = create_app(door, self.not_ready, [meter.registry])
         self.probes: ASGIApp = Probes(database, door.clock.now, self.not_ready, [meter.registry]).app()
         self._worker = worker
@@ -57,6 +60,7 @@ class Platform:
         self._deliverer = deliverer
         self._fetcher = fetcher
         self._relay = relay
+        self._providers = providers
         self.engines = engines
         self._lock = FolderLock(settings.data_folder / "lock")
         self._warm: asyncio.Future[None] | None = None
@@ -112,6 +116,8 @@ class Platform:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for engine in self.engines:
             await engine.close()
+        for provider in self._providers:
+            await provider.aclose()
         await self._fetcher.aclose()
         await asyncio.to_thread(self.database.close)
         self._lock.release()

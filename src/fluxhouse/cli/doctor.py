@@ -51,6 +51,8 @@ def _examine(settings: Settings, deep: bool) -> Iterator[Finding]:
     yield _lock(settings)
     models = _models(settings)
     yield models
+    if not models.fatal:
+        yield from _providers(settings)
     yield from weights(settings)
     if deep and not models.fatal:
         yield asyncio.run(_test_image(settings))
@@ -133,6 +135,16 @@ def _models(settings: Settings) -> Finding:
         return Finding("models", str(error), "mend FLUXHOUSE_MODELS", fatal=True)
     names = ", ".join(sorted({facts.backend for facts in serving.values()}))
     return Finding("models", f"{len(serving)} served by {names}")
+
+
+def _providers(settings: Settings) -> Iterator[Finding]:
+    """What each provider is sent for, and where; nothing is sent now."""
+    made = make_backends(settings, Catalog.load())
+    for provider in made.providers:
+        twice = "keeps idempotency keys" if provider.options.exact else "keeps no idempotency keys"
+        models = ", ".join(f"{ours} as {theirs}" for ours, theirs in provider.models.items())
+        where = f"{provider.vendor.host.url}, {provider.slots} images at once, {twice}"
+        yield Finding("provider", f"{provider.name} at {where}: {models}")
 
 
 async def _test_image(settings: Settings) -> Finding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fluxhouse.assembly import TESTCARD, builtin_folder, models_folder
+from fluxhouse.assembly import TESTCARD, builtin_folder, is_provider, models_folder
 from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.models_pull import users_of
 from fluxhouse.cli.opening import DataFolder
@@ -25,9 +25,10 @@ def weights(settings: Settings) -> Iterator[Finding]:
     """Every checkpoint that FLUXHOUSE_MODELS names, what they take together, and what lies here unused."""
     limit = budget_bytes(settings.device) if settings.model_bytes is None else settings.model_bytes
     whole: list[Checkpoint] = []
-    for source in dict.fromkeys(settings.models.values() or [str(builtin_folder(settings))]):
-        served = ", ".join(model for model, named in settings.models.items() if named == source) or "every model"
-        if source.partition(":")[0] == TESTCARD:
+    named = dict.fromkeys(source for route in settings.sources.values() for source in route)
+    for source in named or [str(builtin_folder(settings))]:
+        served = ", ".join(model for model, route in settings.sources.items() if source in route) or "every model"
+        if source.partition(":")[0] == TESTCARD or is_provider(source):
             continue
         if source == str(builtin_folder(settings)) and not builtin_folder(settings).exists():
             yield Finding("weights", f"{served}: the built-in model, made at the first start")

@@ -78,7 +78,11 @@ def remove_pulled(
 
 def users_of(repository: str, settings: Settings) -> list[str]:
     """The models that the setting has made from a repository."""
-    return [model for model, source in settings.models.items() if repository in repositories(source)]
+    return [
+        model
+        for model, route in settings.sources.items()
+        if any(repository in repositories(source) for source in route)
+    ]
 
 
 def _hub(settings: Settings) -> Any:

@@ -1,0 +1,220 @@
+"""A vendor as a backend: each image sent for once, looked after across restarts, and brought in the form asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from fluxhouse.generation.backend import Finished, Progress
+from fluxhouse.generation.errand import Errand, Errands, ErrandState
+from fluxhouse.generation.errors import (
+    PromptRefused,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderSilent,
+    ProviderUnavailable,
+)
+from fluxhouse.generation.image import MadeImage
+from fluxhouse.generation.request import GenerationRequest
+from fluxhouse.providers.breaker import Breaker
+from fluxhouse.providers.host import Unanswered
+from fluxhouse.providers.pictures import Picture, fitted
+from fluxhouse.providers.vendor import Made, Vendor, Wish
+
+log = structlog.get_logger()
+
+_OVER = (ErrandState.FAILED, ErrandState.WITHDRAWN)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderOptions:
+    """`slots` images are in the making at once. `exact`: the vendor keeps idempotency keys, as a Fluxhouse does.
+
+    `patience_seconds` is how long one image may take, and how long a vendor that is out of reach is asked after it.
+    """
+
+    slots: int = 8
+    exact: bool = False
+    look_seconds: float = 0.25
+    longest_look_seconds: float = 2.0
+    patience_seconds: float = 1800.0
+
+
+class Provider:
+    """One vendor. `models` gives its names for those of ours that it makes."""
+
+    def __init__(
+        self, vendor: Vendor, models: Mapping[str, str], options: ProviderOptions, breaker: Breaker | None = None
+    ) -> None:
+        self.name = vendor.name
+        self.slots = options.slots
+        self.vendor = vendor
+        self.models = models
+        self.options = options
+        self.breaker = breaker or Breaker(vendor.name)
+        self.places = asyncio.Semaphore(options.slots)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the vendor is left alone after too many failures."""
+        return self.breaker.is_open
+
+    def keeping(self, errands: Errands) -> Round:
+        """The backend for one job."""
+        return Round(self, errands)
+
+    def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
+        """Without a record of errands, as for one picture from the command line: a crash would forget them."""
+        return self.keeping(Unkept()).generate(request, inputs)
+
+    async def withdraw(self, receipt: Mapping[str, str]) -> None:
+        """Ask the vendor to stop."""
+        await self.vendor.withdraw(receipt)
+
+    async def aclose(self) -> None:
+        await self.vendor.host.aclose()
+
+
+class Unkept:
+    """Errands that nobody keeps."""
+
+    async def begin(self, provider: str, index: int) -> Errand:
+        """Always a fresh one."""
+        return Errand(provider, index, f"fluxhouse-{time.time_ns()}-{index}", ErrandState.SENDING, fresh=True)
+
+    async def accepted(self, errand: Errand, receipt: Mapping[str, str]) -> None: ...
+
+    async def ended(self, errand: Errand, state: ErrandState, cost_micro_usd: int = 0) -> None: ...
+
+
+class Round:
+    """A provider at work for one job."""
+
+    def __init__(self, provider: Provider, errands: Errands) -> None:
+        self._provider = provider
+        self._errands = errands
+        self._vendor = provider.vendor
+        self._options = provider.options
+
+    @property
+    def name(self) -> str:
+        return self._provider.name
+
+    @property
+    def slots(self) -> int:
+        return self._provider.slots
+
+    async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
+        """Yield each image when it is there, from as many errands, and `Finished`. Closing it withdraws nothing."""
+        started = time.monotonic()
+        if request.loras:
+            raise ProviderRefused(f"{self.name} cannot be given LoRAs.", field="loras")
+        pictures = await asyncio.to_thread(lambda: [Picture.read(path) for path in inputs])
+        tasks = [asyncio.create_task(self._run(request, index, pictures)) for index in range(request.count)]
+        made = 0
+        try:
+            for next_done in asyncio.as_completed(tasks):
+                yield await next_done
+                made += 1
+        except ProviderFailed as failure:
+            failure.charged = failure.charged or made > 0
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        yield Finished(time.monotonic() - started)
+
+    async def _run(self, request: GenerationRequest, index: int, pictures: Sequence[Picture]) -> MadeImage:
+        """One errand, from wherever it stands to its picture."""
+        async with self._provider.places:
+            errand = await self._errands.begin(self.name, index)
+            one = replace(request, count=1, seed=request.image_seed(index))
+            wish = Wish(one, self._provider.models[request.model], pictures, errand.key)
+            if errand.state in _OVER:
+                raise ProviderFailed("The provider has failed at it before.", charged=not self._options.exact)
+            made = await self._awaited(errand, wish)
+            content = await self._fetched(errand, made)
+            content = await asyncio.to_thread(fitted, content, one)
+        return MadeImage(index, content, one.format.content_type, one.width, one.height, one.seed, made.nsfw)
+
+    async def _awaited(self, errand: Errand, wish: Wish) -> Made:
+        """The image where it is ready; its errand is then kept as made."""
+        try:
+            sent = errand.receipt or await self._sent(errand, wish)
+            made = sent if isinstance(sent, Made) else await self._looked_after(sent)
+        except PromptRefused:
+            await self._errands.ended(errand, ErrandState.FAILED)
+            raise
+        except ProviderFailed as failure:
+            if not isinstance(failure, ProviderUnavailable | ProviderSilent):
+                # What was refused has never begun, and may be sent again.
+                state = ErrandState.FAILED if errand.receipt or failure.charged else ErrandState.REFUSED
+                await self._errands.ended(errand, state)
+            raise
+        cost = self._vendor.prices.micro_usd(wish) if made.cost_micro_usd is None else made.cost_micro_usd
+        await self._errands.ended(errand, ErrandState.MADE, cost)
+        return made
+
+    async def _sent(self, errand: Errand, wish: Wish) -> Mapping[str, str] | Made:
+        """What the vendor answers to the one sending; with idempotency keys, to the same one again.
+
+        Where it may have arrived before and the vendor keeps no keys, nothing is sent: `ProviderSilent`.
+        """
+        if not errand.fresh and not self._options.exact:
+            raise ProviderSilent(charged=True)
+        breaker = self._provider.breaker
+        try:
+            breaker.enter()
+            sent = await self._vendor.send(wish)
+        except ProviderUnavailable as failure:
+            breaker.failed()
+            # An earlier sending may have arrived though this one has not.
+            failure.charged = not errand.fresh
+            if errand.fresh:
+                await self._errands.ended(errand, ErrandState.REFUSED)
+            raise
+        except Unanswered:
+            breaker.failed()
+            log.warning("provider_silent", provider=self.name, image=errand.index)
+            if self._options.exact:
+                raise ProviderUnavailable(f"{self.name} did not answer.", charged=True) from None
+            raise ProviderSilent(charged=True) from None
+        breaker.succeeded()
+        if not isinstance(sent, Made):
+            await self._errands.accepted(errand, sent)
+        return sent
+
+    async def _looked_after(self, receipt: Mapping[str, str]) -> Made:
+        """Ask until the image is ready; a vendor that is out of reach meanwhile is asked again."""
+        deadline = time.monotonic() + self._options.patience_seconds
+        pause = self._options.look_seconds
+        while True:
+            try:
+                if (made := await self._vendor.look(receipt)) is not None:
+                    return made
+            except ProviderUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+            if time.monotonic() > deadline:
+                raise ProviderFailed(f"{self.name} did not finish in time.", charged=True)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, self._options.longest_look_seconds)
+
+    async def _fetched(self, errand: Errand, made: Made) -> bytes:
+        if isinstance(made.place, bytes):
+            return made.place
+        deadline = time.monotonic() + self._options.patience_seconds
+        while True:
+            try:
+                return await self._vendor.host.image(made.place)
+            except ProviderUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("provider_image_delayed", provider=self.name, image=errand.index)
+            await asyncio.sleep(self._options.longest_look_seconds)
