@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fluxhouse.assembly import EngineMissing
-from fluxhouse.cli import accounts, credits, keys, models, people
+from fluxhouse.cli import accounts, credits, keys, models, people, vouchers
 from fluxhouse.cli.backup import backup
 from fluxhouse.cli.bench.main import bench
 from fluxhouse.cli.builtin import main as builtin
@@ -32,6 +32,7 @@ app.add_typer(accounts.commands, name="accounts")
 app.add_typer(people.commands, name="people")
 app.add_typer(keys.commands, name="keys")
 app.add_typer(credits.commands, name="credits")
+app.add_typer(vouchers.commands, name="vouchers")
 app.add_typer(models.commands, name="models")
 app.add_typer(bench, name="bench")
 app.add_typer(builtin.commands, name="builtin")

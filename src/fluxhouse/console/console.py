@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from fluxhouse.console import pages
 from fluxhouse.console.assets import Assets
 from fluxhouse.console.bridge import PREFIX, Bridge
+from fluxhouse.console.credits import Credits
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
 from fluxhouse.console.joining import Joining
@@ -65,6 +66,7 @@ class Console:
             *Signing(entrance).routes(),
             *Joining(entrance).routes(),
             *Keys(desk, self._visitors, self._renderer).routes(),
+            *Credits(desk, self._visitors, self._renderer).routes(),
             *pages.routes(desk.catalog, desk.serving, desk.public_url, desk.usd_per_credit),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]
