@@ -17,7 +17,7 @@ async def test_a_password_opens_a_session_and_signing_out_ends_it(place, browser
     answer = await browser.sign_in()
     cookie = answer.headers["set-cookie"]
     assert ("HttpOnly" in cookie, "SameSite=lax" in cookie, "Secure" in cookie) == (True, True, False)
-    assert answer.headers["location"] == "/docs"
+    assert answer.headers["location"] == "/models"
     assert await signed_in_as(browser) == ["ada@example.com"]
     left = await browser.post("/sign-out", {"form_token": await browser.form_token("/docs/none")})
     assert (left.status_code, left.headers["clear-site-data"]) == (303, '"cache", "storage"')
@@ -85,7 +85,7 @@ async def test_a_form_without_its_token_is_refused(place, browser):
 
 @pytest.mark.parametrize(
     ("sent", "led"),
-    [("/usage", "/usage"), ("//evil.test", "/docs"), ("https://evil.test", "/docs"), ("/\\evil.test", "/docs")],
+    [("/usage", "/usage"), ("//evil.test", "/models"), ("https://evil.test", "/models"), ("/\\evil.test", "/models")],
 )
 async def test_after_signing_in_one_is_led_to_a_page_of_ours(browser, sent, led):
     """An address of somebody else leads home instead."""

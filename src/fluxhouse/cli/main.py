@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fluxhouse.assembly import EngineMissing
-from fluxhouse.cli import accounts, credits, keys, models, people, vouchers
+from fluxhouse.cli import accounts, credits, examples, keys, models, people, vouchers
 from fluxhouse.cli.backup import backup
 from fluxhouse.cli.bench.main import bench
 from fluxhouse.cli.builtin import main as builtin
@@ -34,6 +34,7 @@ app.add_typer(keys.commands, name="keys")
 app.add_typer(credits.commands, name="credits")
 app.add_typer(vouchers.commands, name="vouchers")
 app.add_typer(models.commands, name="models")
+app.add_typer(examples.commands, name="examples")
 app.add_typer(bench, name="bench")
 app.add_typer(builtin.commands, name="builtin")
 

@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from fluxhouse.console import pages
 from fluxhouse.console.assets import Assets
 from fluxhouse.console.bridge import PREFIX, Bridge
 from fluxhouse.console.credits import Credits
@@ -18,6 +17,7 @@ from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
 from fluxhouse.console.joining import Joining
 from fluxhouse.console.keys import Keys
+from fluxhouse.console.pages import Pages
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
 from fluxhouse.console.visitors import SignInNeeded, Visitors
@@ -67,7 +67,7 @@ class Console:
             *Joining(entrance).routes(),
             *Keys(desk, self._visitors, self._renderer).routes(),
             *Credits(desk, self._visitors, self._renderer).routes(),
-            *pages.routes(desk.catalog, desk.serving, desk.public_url, desk.usd_per_credit),
+            *Pages(desk, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]
 

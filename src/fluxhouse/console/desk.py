@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core.feed import Feed
+from fluxhouse.core.model_terms import Offer
 from fluxhouse.database.database import Database
-from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.urls import UrlSigner
@@ -22,7 +22,8 @@ from fluxhouse.storage.urls import UrlSigner
 class Desk:
     """The platform as the console sees it. `api` is our own native API, for which the console is one more client.
 
-    `sign_up` says whether strangers may make an account. `pepper` hashes keys and signs forms.
+    `sign_up` says whether strangers may make an account. `pepper` hashes keys and signs forms. `sdk_names` has, by
+    dialect with an SDK of its own, what that calls each model which it serves.
     """
 
     database: Database
@@ -35,11 +36,16 @@ class Desk:
     pepper: bytes
     public_url: str
     output_ttl: timedelta
-    serving: Mapping[str, Serving]
+    serving: Offer
     usd_per_credit: Decimal
     sign_up: bool = False
+    sdk_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def is_secure(self) -> bool:
         """Whether callers reach us by https."""
         return self.public_url.startswith("https://")
+
+    def names_of(self, model_id: str) -> Mapping[str, str]:
+        """What each SDK that can make pictures with this model calls it."""
+        return {sdk: names[model_id] for sdk, names in self.sdk_names.items() if model_id in names}

@@ -1,4 +1,4 @@
-"""The documentation of every model, as web pages and as plain text, drawn from the catalog and nothing else."""
+"""What there is to say of every model, drawn from the catalog: facts for the pages, and the same as plain text."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup, escape
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.model import Model
@@ -17,6 +16,7 @@ from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.credits import MICRO, to_number
+from fluxhouse.generation.request import Task
 
 USD_PER_CREDIT = Decimal("0.025")
 _JOB_ID = "job_0c22795e544041e192d3e5d967755d09"
@@ -39,24 +39,9 @@ _ERRORS: tuple[tuple[int, type[errors.PlatformError]], ...] = (
     (503, errors.ModelUnavailable),
 )
 
-_pages = Environment(
-    loader=PackageLoader("fluxhouse.console"),
-    autoescape=select_autoescape(("html",), default_for_string=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
-
-def _coded(text: str) -> Markup:
-    """The text escaped, with what stands between backticks as code."""
-    parts = text.split("`")
-    return Markup("").join(
-        Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)
-    )
-
-
-_pages.filters["coded"] = _coded
+_texts = Environment(
+    loader=PackageLoader("fluxhouse.console"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)  # plain text: nothing to escape
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +57,45 @@ class Row:
     supported: bool
 
 
-def render_index(
-    catalog: Catalog, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal = USD_PER_CREDIT
-) -> str:
-    """The HTML page that lists every model."""
-    return _pages.get_template("index.html").render(_overview(catalog, serving, public_url, usd_per_credit))
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An aspect ratio, its pixels, and a rectangle of them at 1:32 in the middle of a square of 48."""
 
+    ratio: str
+    width: int
+    height: int
 
-def render_model_page(
-    model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal = USD_PER_CREDIT
-) -> str:
-    """The HTML page of one model."""
-    return _pages.get_template("model.html").render(_facts(model, serving, public_url, usd_per_credit))
+    @property
+    def drawn(self) -> tuple[float, float, float, float]:
+        """Left, top, width and height."""
+        width, height = self.width / 32, self.height / 32
+        return (48 - width) / 2, (48 - height) / 2, width, height
+
+    @property
+    def megapixels(self) -> str:
+        return f"{self.width * self.height / 1_000_000:.2f}"
 
 
 def llm_text(
     catalog: Catalog, public_url: str, serving: Mapping[str, Serving], usd_per_credit: Decimal = USD_PER_CREDIT
 ) -> str:
     """The plain text of the whole API, for `/llm.txt`."""
-    return _pages.get_template("llm.txt").render(_overview(catalog, serving, public_url, usd_per_credit))
+    return _texts.get_template("llm.txt").render(overview(catalog, serving, usd_per_credit), public_url=public_url)
 
 
 def llm_model_text(
     model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal = USD_PER_CREDIT
 ) -> str:
     """The plain text of one model, for `/llm/{model}.txt`."""
-    return _pages.get_template("llm_model.txt").render(_facts(model, serving, public_url, usd_per_credit))
+    return _texts.get_template("llm_model.txt").render(
+        facts(model, serving, public_url, usd_per_credit), public_url=public_url
+    )
 
 
-def _overview(
-    catalog: Catalog, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal
-) -> dict[str, Any]:
+def overview(catalog: Catalog, serving: Mapping[str, Serving], usd_per_credit: Decimal) -> dict[str, Any]:
+    """What a list of all models shows."""
     entries = [_entry(model, serving, usd_per_credit) for model in catalog.models]
-    return {"entries": entries, "public_url": public_url, "errors": _error_rows()}
+    return {"entries": entries, "errors": _error_rows()}
 
 
 def _entry(model: Model, serving: Mapping[str, Serving], usd_per_credit: Decimal) -> dict[str, Any]:
@@ -117,18 +108,37 @@ def _entry(model: Model, serving: Mapping[str, Serving], usd_per_credit: Decimal
     }
 
 
-def _facts(model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal) -> dict[str, Any]:
+def facts(model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal) -> dict[str, Any]:
+    """What a page or text of one model shows."""
     return _entry(model, serving, usd_per_credit) | {
         "rows": [_row(parameter, model.served_by(serving)) for parameter in model.parameters],
         "members": [_entry(member, serving, usd_per_credit) for member in model.members],
-        "aspect_ratios": model.aspect_ratios,
+        "shapes": [Shape(ratio, *size) for ratio, size in model.aspect_ratios.items()],
+        "body": example_body(model),
         "takes_custom_size": model.parameter("width") is not None,
         "foreign_defaults": [_row(parameter, None) for parameter in model.foreign if parameter.default is not None],
         "errors": _error_rows(),
-        "public_url": public_url,
         "submitted": json.dumps(_submitted(model, public_url), indent=2),
         "completed": json.dumps(_completed(model, public_url), indent=2),
     }
+
+
+def example_body(model: Model) -> dict[str, Any]:
+    """A request that this model takes; its pictures stand for the caller's own."""
+    pictures = {
+        parameter.name: "https://example.com/photo.jpg" for parameter in model.parameters if _is_needed(parameter)
+    }
+    if "mask" in pictures:
+        pictures["mask"] = "https://example.com/mask.png"
+    if model.input_task is Task.EDIT:
+        return {"prompt": "Make it night", "input_image": "https://example.com/photo.jpg", "seed": 7}
+    if pictures:
+        return {"prompt": "A red boat on the lake", **pictures, "seed": 7}
+    return {"prompt": "A mountain lake at sunset, with a sailing boat", "aspect_ratio": "3:2", "seed": 7}
+
+
+def _is_needed(parameter: Parameter) -> bool:
+    return parameter.required and parameter.name != "prompt"
 
 
 def _submitted(model: Model, public_url: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from fluxhouse.core import attempts, people, sessions
 from fluxhouse.core.people import Person
 from fluxhouse.generation.errors import PlatformError, RateLimited
 
-HOME = "/docs"
+HOME = "/models"
 _TRIES_PER_ADDRESS, _TRIES_PER_HOST = 10, 50
 _AT_ONCE: Final = 2
 """Passwords digested at the same time: each takes 64 MiB and a core for a moment."""

@@ -127,3 +127,12 @@ _ENDPOINTS = (
 ENDPOINTS: Mapping[str, Endpoint] = {endpoint.id: endpoint for endpoint in _ENDPOINTS}
 EVERY_FIELD = frozenset({"prompt", *(known.name for endpoint in _ENDPOINTS for known in endpoint.fields)})
 """Of these, one that another endpoint takes is passed over, as the vendor does."""
+
+
+def names() -> Mapping[str, str]:
+    """By the catalog's id what the vendor calls the endpoint that makes a model's pictures from words in any size."""
+    found: dict[str, str] = {}
+    for endpoint in _ENDPOINTS:
+        if _SIZE in endpoint.fields:
+            found.setdefault(endpoint.model, endpoint.id)
+    return found

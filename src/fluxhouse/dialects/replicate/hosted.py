@@ -134,6 +134,11 @@ class Shelf:
         return found if found is None or version in ("", found.version) else None
 
 
+def names(catalog: Catalog) -> Mapping[str, str]:
+    """What the vendor calls each model of the catalog that it has, by the catalog's id."""
+    return {hosted.model.id: hosted.full_name for hosted in Shelf(catalog).all}
+
+
 def version_of(full_name: str) -> str:
     """The hash that stands for the one version of a model here."""
     return hashlib.sha256(f"fluxhouse version 1 of {full_name}".encode()).hexdigest()

@@ -1,2 +1,3 @@
 // What every page needs.
 import './copy.js';
+import './tabs.js';
