@@ -102,3 +102,14 @@ def test_every_model_can_be_asked_for():
     assert all(model.available for model in CATALOG.models)
     fill = CATALOG.model("flux-fill-dev")
     assert not replace(fill, parameters=[replace(one, supported=False) for one in fill.parameters]).available
+
+
+def test_prices_of_an_installation_go_over_the_catalogs_and_away_again():
+    """A family entrypoint follows its default member; without a price of its own each is as before."""
+    catalog = Catalog.load()
+    catalog.reprice({"flux-dev": 3_000_000})
+    changed = {model.id: model.price_micro for model in catalog.models if model.price_micro != PRICES[model.id]}
+    assert changed == {"flux-dev": 3_000_000, "flux": 3_000_000}
+    assert catalog.parse("flux", {"prompt": "a fox"}).price_micro == 3_000_000
+    catalog.reprice({})
+    assert {model.id: model.price_micro for model in catalog.models} == PRICES

@@ -12,6 +12,7 @@ from fluxhouse.assembly.private import make_data_folder, pepper, read_secret
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
+from fluxhouse.core.model_terms import Offer
 from fluxhouse.core.relay import Relay
 from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
@@ -50,7 +51,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         pepper(secret),
         settings.address,
         settings.output_ttl,
-        router.serving(),
+        Offer(catalog, router.serving()),
         sign_up=settings.sign_up,
         loras=_lora_options(settings),
     )

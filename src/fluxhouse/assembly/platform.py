@@ -89,7 +89,9 @@ class Platform:
         if self._worker is not None:
             await self._worker.recover()
         deadlines = Deadlines(self.database, self.door.feed, self.door.clock)
-        standing = [self._sweeper.run(), self._deliverer.run(), deadlines.run(), self._work()]
+        offer = self.door.options.serving
+        await offer.look(self.database)
+        standing = [offer.run(self.database), self._sweeper.run(), self._deliverer.run(), deadlines.run(), self._work()]
         if self._relay is not None:
             standing.append(self._relay.run())
         self._tasks = [asyncio.create_task(task) for task in standing]

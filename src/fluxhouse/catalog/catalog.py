@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -16,7 +17,8 @@ class Catalog:
     """What can be asked for and what it costs."""
 
     def __init__(self, models: Sequence[Model]) -> None:
-        self._models = {model.id: model for model in models}
+        self._listed = {model.id: model for model in models}
+        self._models = self._listed
 
     @classmethod
     def load(cls, folder: Traversable | None = None) -> Catalog:
@@ -33,6 +35,19 @@ class Catalog:
         if model_id not in self._models:
             raise UnknownModel(f"There is no model `{model_id[:100]}`.", field="model")
         return self._models[model_id]
+
+    def reprice(self, prices: Mapping[str, int]) -> None:
+        """Let an image of these models cost so many micro-credits, and of all others what the catalog says.
+
+        A family entrypoint costs what its default member does.
+        """
+
+        def priced(model: Model) -> Model:
+            members = tuple(priced(member) for member in model.members)
+            default = members[0].price_micro if members else model.price_micro
+            return replace(model, members=members, price_micro=prices.get(model.id, default))
+
+        self._models = {model_id: priced(model) for model_id, model in self._listed.items()}
 
     def parse(self, model_id: str, body: Mapping[str, object]) -> Parsed:
         """Check a request body, without any input or output.

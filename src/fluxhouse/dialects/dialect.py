@@ -21,6 +21,7 @@ from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.jobs import Job, Terms
 from fluxhouse.core.keys import Caller, Scope
+from fluxhouse.core.model_terms import Offer
 from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import waiting
@@ -79,7 +80,7 @@ class DoorOptions:
     pepper: bytes
     public_url: str
     output_ttl: timedelta
-    serving: Mapping[str, Serving]
+    serving: Offer
     usd_per_credit: Decimal = Decimal("0.025")
     sign_up: bool = False
     loras: LoraOptions = field(default_factory=LoraOptions)

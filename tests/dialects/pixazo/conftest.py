@@ -23,6 +23,7 @@ from fluxhouse.core.cancel import cancel
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.jobs import Job
 from fluxhouse.core.keys import Limits
+from fluxhouse.core.model_terms import Offer
 from fluxhouse.core.settle import Outcome
 from fluxhouse.database.database import Database
 from fluxhouse.dialects.dialect import Door, DoorOptions
@@ -157,9 +158,10 @@ def _account(connection: Connection, name: str, credit: int, now: datetime, limi
 
 
 def door_on(database: Database, folder: Path, clock: SettableClock, serving: dict[str, Serving]) -> Door:
-    options = DoorOptions(PEPPER, PUBLIC_URL, timedelta(hours=24), serving)
+    catalog = Catalog.load()
+    options = DoorOptions(PEPPER, PUBLIC_URL, timedelta(hours=24), Offer(catalog, serving))
     parts: list[Any] = [LocalStorage(folder), UrlSigner(PEPPER, PUBLIC_URL), Fetcher(), Feed(), Bell(), clock]
-    return Door(database, Catalog.load(), *parts, options)
+    return Door(database, catalog, *parts, options)
 
 
 async def _ready() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from starlette.requests import Request
@@ -22,6 +21,7 @@ class Models:
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self._document: tuple[frozenset[str], dict[str, Any]] | None = None  # and what was served when it was made
 
     async def list(self, request: Request) -> Response:
         """Every model, or those of one modality."""
@@ -56,12 +56,11 @@ class Models:
 
     async def openapi(self, _request: Request) -> Response:
         """The OpenAPI 3.1 document of this installation."""
-        return JSONResponse(self._document)
-
-    @cached_property
-    def _document(self) -> dict[str, Any]:
         options = self._door.options
-        return openapi(self._door.catalog, options.public_url, options.serving)
+        served = frozenset(options.serving)
+        if self._document is None or self._document[0] != served:
+            self._document = served, openapi(self._door.catalog, options.public_url, options.serving)
+        return JSONResponse(self._document[1])
 
     def _summary(self, model: Model) -> dict[str, Any]:
         price = to_number(model.price_micro)

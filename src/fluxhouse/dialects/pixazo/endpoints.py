@@ -98,9 +98,7 @@ class Submitting:
     def __init__(self, door: Door, operation: Operation) -> None:
         self._door = door
         self._operation = operation
-        model = door.catalog.model(MODEL_ID)
-        self._price_micro = model.price_micro
-        self._webhook = webhook_parameter(model)
+        self._webhook = webhook_parameter(door.catalog.model(MODEL_ID))
 
     async def __call__(self, request: Request) -> Response:
         url = request.headers.get(WEBHOOK_HEADER)
@@ -120,7 +118,7 @@ class Submitting:
         asked = self._operation.parse(body)
         return Wanted(
             serving=MODEL_ID,
-            price_micro=self._price_micro,
+            price_micro=self._door.catalog.model(MODEL_ID).price_micro,
             count=asked.values["num_images"],
             input_values=asked.input_values,
             make=asked.request,
