@@ -110,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixels", type=int, default=256, help="side of a usual picture")
     add("--rate", type=float, help="learning rate at its highest")
     add("--painters", type=int, default=1, help="processes that paint; 0 paints in this one")
-    add("--shards", type=int, default=200, help="stored encoded pictures, in files of 4096 tokens")
+    add("--shards", type=int, default=200, help="files of encoded pictures, two batches each")
     add("--edits", type=float, default=0.0, help="share of edits among them")
     add("--look", choices=list(LOOKS), default="pixel-art", help="what a LoRA learns")
     add("--rank", type=int, default=8, help="of a LoRA")

@@ -14,6 +14,7 @@ from fluxhouse.builtin.painter.scene import from_json
 from fluxhouse.builtin.training import flow, latents
 from fluxhouse.builtin.training.flow import Size, Words
 from fluxhouse.builtin.training.latents import Shard
+from fluxhouse.builtin.training.options import Options
 from fluxhouse.builtin.training.parts import Parts
 
 UNCAPTIONED = 0.1
@@ -21,9 +22,6 @@ UNCAPTIONED = 0.1
 
 GUIDANCE = (1.0, 6.0)
 """Least and most guidance that the model is trained for."""
-
-USUAL_TOKENS = 64
-"""Tokens of a picture that counts once in a batch; of larger ones it holds fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,11 @@ class Batch:
 
 
 def draw(
-    parts: Parts, shards: Sequence[Shard], rng: np.random.Generator, pictures: int, same: Tensor, uncaptioned: float
+    parts: Parts, shards: Sequence[Shard], rng: np.random.Generator, options: Options, same: Tensor, uncaptioned: float
 ) -> Batch:
-    """A batch of about so many usual pictures, all of one shard."""
+    """A batch of usual pictures, or of fewer larger ones, all of one shard."""
     shard = shards[int(rng.integers(len(shards)))]
-    chosen = latents.batch(shard, rng, max(1, pictures * USUAL_TOKENS // shard.tokens))
+    chosen = latents.batch(shard, rng, max(1, options.batch * options.tokens(parts.grid) // shard.tokens))
     count = len(chosen.latents)
     generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
     clean = flow.pack(chosen.latents)

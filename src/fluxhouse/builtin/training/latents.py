@@ -19,14 +19,12 @@ from fluxhouse.builtin.painter.sampling import Stage
 from fluxhouse.builtin.training.painting import Order, Painted, Painters
 from fluxhouse.builtin.training.parts import Parts, encode
 
-SHARD_TOKENS = 4096
-"""Tokens of a shard: it holds fewer pictures where they are larger."""
-
 _SHAPES = ((1, 1), (1, 1), (1, 1), (4, 3), (3, 4), (16, 9), (9, 16), (3, 2), (2, 3))
 """Width to height of what is painted: square a third of the time."""
 
 
-_SCALES = {1: 0.25, 3: 4, 7: 16, 9: 0.25, 11: 4}
+_SCALES = {1: 0.25, 3: 4, 6: 4, 7: 16, 9: 0.25, 11: 4, 14: 4}
+"""Number of a shard among sixteen -> how many times the usual tokens its pictures have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,14 @@ class Shard:
 class Plan:
     """What a store holds: pictures of a stage, of which a share are edits, most of about `tokens` tokens.
 
-    Of sixteen shards one has sixteen times the tokens, two have four times as many and two a quarter.
+    A shard has `pictures` of these, fewer where they are larger: of sixteen shards one has sixteen times the tokens,
+    four have four times as many and two a quarter.
     """
 
     stage: Stage
     seed: int
     tokens: int
+    pictures: int
     edits: float = 0.0
     look: str | None = None
 
@@ -66,7 +66,7 @@ class Plan:
         return Order(
             seed=(self.seed, number, 1),
             stage=self.stage,
-            count=max(1, SHARD_TOKENS // (columns * rows)),
+            count=max(1, self.pictures * self.tokens // (columns * rows)),
             width=columns * grid,
             height=rows * grid,
             edits=bool(rng.random() < self.edits),

@@ -37,7 +37,7 @@ def train(options: Options, look: str, rank: int) -> None:
 
     def update(number: int) -> Step:
         rng = np.random.default_rng((options.seed, 6, number))
-        return flow_step(options, parts, batches.draw(parts, shards, rng, options.batch, same, 0.0))
+        return flow_step(options, parts, batches.draw(parts, shards, rng, options, same, 0.0))
 
     def show(path: Path) -> None:
         with learner.averaged():

@@ -16,8 +16,8 @@ from fluxhouse.builtin.training.sizes import ModelSize
 class Options:
     """One run. `minutes` ends this call early; `updates` is how long the training is in all, over all calls.
 
-    `pixels` is the side of most pictures, `shards` how many of them are stored encoded, `edits` the share of edits
-    among them. `painters` 0 paints in this process. `half` computes in bfloat16 where that is safe.
+    `batch` counts usual pictures, whose sides are `pixels`. `shards` files of two batches each are stored encoded, `edits`
+    is the share of edits among them. `painters` 0 paints in this process. `half` computes in bfloat16 where that is safe.
     """
 
     out: Path
@@ -35,6 +35,10 @@ class Options:
     edits: float = 0.0
     show_every: int = 500
     half: bool = True
+
+    def tokens(self, grid: int) -> int:
+        """Tokens of a usual picture, for a model whose tokens are `grid` pixels wide."""
+        return (self.pixels // grid) ** 2
 
     def autocast(self) -> AbstractContextManager[None]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)

@@ -59,7 +59,7 @@ def train(options: Options, distil: bool) -> None:
 
     def draw(number: int) -> Batch:
         rng = np.random.default_rng((options.seed, 5, number))
-        return batches.draw(parts, shards, rng, options.batch, same, 0.0 if distil else UNCAPTIONED)
+        return batches.draw(parts, shards, rng, options, same, 0.0 if distil else UNCAPTIONED)
 
     def show(path: Path) -> None:
         with learner.averaged():
@@ -88,8 +88,8 @@ def _teacher(options: Options, parts: Parts, folder: Path) -> Parts:
 
 def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shard]:
     """The store's shards in memory; what is missing is painted first."""
-    tokens = (options.pixels // parts.grid) ** 2
-    plan = Plan(options.stage, options.seed, tokens, options.edits, look)
+    tokens = options.tokens(parts.grid)
+    plan = Plan(options.stage, options.seed, tokens, 2 * options.batch, options.edits, look)
     folder = options.out / "training" / f"latents-{look or options.stage}"
     with Painters(options.painters) as painters:
         for number in latents.fill(folder, plan, options.shards, parts, painters):
