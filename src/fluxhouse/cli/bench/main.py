@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
+from fluxhouse.cli.bench.engine import engine
+from fluxhouse.cli.bench.dialects import compare_dialects
 from fluxhouse.cli.bench.history import compare
 from fluxhouse.cli.bench.load import Load
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
@@ -39,6 +41,7 @@ class Kind(StrEnum):
 
 Which = Annotated[Kind, typer.Option(help="The database to measure.")]
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
+bench.command()(engine)
 console = Console(width=None if sys.stdout.isatty() else 130)
 _ASKED = ("submit", "poll", "claim", "list")
 
@@ -117,6 +120,19 @@ def api_command(
             console.print(_history_table([(fresh(), ended) for ended in (0, *sizes)], min(calls, 300)))
         else:
             console.print(_api_table(fresh, calls, counts))
+
+
+@bench.command("dialects")
+def dialects_command(calls: Annotated[int, typer.Option(help="Pictures per dialect.", min=1)] = 100) -> None:
+    """What each dialect costs over the native API: the same picture, asked for in all of them in turn."""
+    table = Table("dialect", "asked like", "p50 ms", "over native ms", "ratio")
+    with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder:
+        rows = {row.name: row for row in compare_dialects(Path(folder), calls)}
+    for row in rows.values():
+        peer = rows[row.peer]
+        over, ratio = row.median_ms - peer.median_ms, row.median_ms / peer.median_ms
+        table.add_row(row.name, row.peer, f"{row.median_ms:.2f}", f"{over:+.2f}", f"{ratio:.2f}")
+    console.print(table)
 
 
 def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int]) -> Table:
