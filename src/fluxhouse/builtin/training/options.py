@@ -16,8 +16,9 @@ from fluxhouse.builtin.training.sizes import ModelSize
 class Options:
     """One run. `minutes` ends this call early; `updates` is how long the training is in all, over all calls.
 
-    `batch` counts usual pictures, whose sides are `pixels`. `shards` files of two batches each are stored encoded; `edits`
-    is the share of edits among them. `painters` 0 paints in this process. `half` computes in bfloat16 where it is safe.
+    `batch` counts usual pictures, whose sides are `pixels`. `shards` files of two batches each are stored encoded;
+    `edits` is the share of edits among them. `painters` 0 paints in this process. `half` computes in bfloat16 where it
+    is safe.
     """
 
     out: Path
