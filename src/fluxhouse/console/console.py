@@ -20,6 +20,7 @@ from fluxhouse.console.keys import Keys
 from fluxhouse.console.pages import Pages
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
+from fluxhouse.console.usage import Usage
 from fluxhouse.console.visitors import SignInNeeded, Visitors
 from fluxhouse.generation import errors
 from fluxhouse.generation.errors import PlatformError
@@ -67,6 +68,7 @@ class Console:
             *Joining(entrance).routes(),
             *Keys(desk, self._visitors, self._renderer).routes(),
             *Credits(desk, self._visitors, self._renderer).routes(),
+            *Usage(desk, self._visitors, self._renderer).routes(),
             *Pages(desk, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from fluxhouse.console.assets import SHEET, Assets
+from fluxhouse.console.charts import amount
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.visitors import FORM_TOKEN, Visitors
 from fluxhouse.generation.credits import MICRO
@@ -47,7 +48,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self.templates.filters |= {"coded": coded, "credits": credits_text, "moment": moment}
+        self.templates.filters |= {"amount": amount, "coded": coded, "credits": credits_text, "moment": moment}
         self.templates.globals |= {"asset": assets.address, "sheet": SHEET, "form_token_name": FORM_TOKEN}
 
     async def page(self, request: Request, template: str, status: int = 200, **facts: Any) -> Response:

@@ -1,0 +1,85 @@
+"""The page of usage: filters, figures, chart and table that agree, and the CSV."""
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+import pytest
+
+from fluxhouse.core import keys, usage
+from fluxhouse.core.usage import Slot
+
+MADE = {"submitted": 3, "succeeded": 2, "failed": 1, "images": 4, "captured_micro": 2_500_000, "inference_seconds": 1.5}
+
+
+@pytest.fixture
+async def ada(place, browser):
+    """Ada, signed in, with two keys, two models and two days."""
+    await browser.sign_in()
+    account_id, pepper, now = place.ada.account_id, place.door.options.pepper, place.clock.now()
+    browser.shop = (await place.write(keys.issue, account_id, pepper, now, "=shop()"))[0].id
+    browser.blog = (await place.write(keys.issue, account_id, pepper, now, "blog"))[0].id
+    await place.write(usage.count, Slot(account_id, browser.shop, "flux"), now, MADE)
+    await place.write(usage.count, Slot(account_id, browser.blog, "flux-dev"), now - timedelta(days=1), MADE)
+    await place.write(usage.count, Slot(account_id, browser.blog, "flux-dev"), now, {"refused": 7})
+    await place.write(usage.count, Slot(place.root.account_id, browser.blog, "flux"), now, {"images": 1000})
+    return browser
+
+
+def figures(page):
+    return re.findall(r'figure-number">([^<]+)<', page)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("", ["13", "8", "5", "2"]),
+        ("?model=flux", ["3", "4", "2.5", "1"]),
+        ("?key={blog}", ["10", "4", "2.5", "1"]),
+        ("?model=none", ["0", "0", "0", "0"]),
+        ("?from=2020-01-01&to=2020-01-02", ["0", "0", "0", "0"]),
+    ],
+)
+async def test_the_figures_are_what_was_counted(ada, query, shown):
+    """Refused requests too; nobody else's."""
+    page = await ada.get("/usage" + query.format(blog=ada.blog))
+    assert (page.status_code, figures(page.text)) == (200, shown)
+
+
+async def test_the_chart_and_its_table_say_the_same(place, ada):
+    """By key, with a way from each day to its jobs; today is hatched."""
+    page = (await ada.get("/usage?metric=images&group=key")).text
+    today = place.clock.now().date()
+    assert re.findall(r"<title>([^<]+)</title></rect>", page)[-1].endswith("=shop(): 4")
+    assert page.count("url(#hatch)") == 1
+    assert f'<a href="/gallery?from={today}&amp;to={today}">{today}</a></th><td class="number">4</td>' in page
+    assert "style=" not in page
+
+
+@pytest.mark.parametrize(
+    "query", ["from=soon", "from=2026-02-01&to=2026-01-01", "from=2020-01-01&to=2026-01-01", "metric=x", "group=x"]
+)
+async def test_nonsense_is_told(ada, query):
+    """With what is allowed."""
+    assert (await ada.get(f"/usage?{query}")).status_code == 400
+
+
+async def test_the_csv_has_every_row_and_no_formula(ada):
+    """With the filters of the page; a key's name that a spreadsheet would compute is quoted."""
+    answer = await ada.get("/usage/days.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert "attachment" in answer.headers["content-disposition"]
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [(row["key_name"], row["requests"], row["refused"], row["credits"]) for row in rows] == [
+        ("'=shop()", "3", "0", "2.5"),
+        ("blog", "7", "7", "0"),
+        ("blog", "3", "0", "2.5"),
+    ]
+    assert (await ada.get("/usage/days.csv?model=none")).text.count("\n") == 1
+
+
+async def test_strangers_see_nothing(browser):
+    """They are sent to sign in."""
+    for path in ("/usage", "/usage/days.csv"):
+        assert (await browser.get(path)).status_code == 303
