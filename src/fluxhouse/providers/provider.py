@@ -145,8 +145,9 @@ class Round:
 
     async def _awaited(self, errand: Errand, wish: Wish) -> Made:
         """The image where it is ready; its errand is then kept as made."""
+        sent: Mapping[str, str] | Made = errand.receipt
         try:
-            sent = errand.receipt or await self._sent(errand, wish)
+            sent = sent or await self._sent(errand, wish)
             made = sent if isinstance(sent, Made) else await self._looked_after(sent)
         except PromptRefused:
             await self._errands.ended(errand, ErrandState.FAILED)
@@ -154,7 +155,7 @@ class Round:
         except ProviderFailed as failure:
             if not isinstance(failure, ProviderUnavailable | ProviderSilent):
                 # What was refused has never begun, and may be sent again.
-                state = ErrandState.FAILED if errand.receipt or failure.charged else ErrandState.REFUSED
+                state = ErrandState.FAILED if sent or failure.charged else ErrandState.REFUSED
                 await self._errands.ended(errand, state)
             raise
         cost = self._vendor.prices.micro_usd(wish) if made.cost_micro_usd is None else made.cost_micro_usd

@@ -1,0 +1,165 @@
+"""A provider sends for each image once, goes on after a restart, and never guesses about what it paid for."""
+
+import asyncio
+import io
+from contextlib import suppress
+
+import pytest
+from PIL import Image
+from starlette.responses import JSONResponse
+
+from fluxhouse.generation.errand import ErrandState
+from fluxhouse.generation.errors import ProviderFailed, ProviderRefused, ProviderSilent, ProviderUnavailable
+from fluxhouse.generation.request import Lora, OutputFormat
+from fluxhouse.providers.breaker import Breaker
+
+NAMES = ["replicate", "fal", "bfl", "openai"]
+BUSY = {"detail": "slow down", "error": {"message": "slow down", "code": "rate_limit_exceeded"}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_every_image_is_sent_for_once_with_its_own_seed(vendors, run, record, name):
+    """Two images are two errands under two keys, and their cost is kept."""
+    images = await run(vendors.provider(name), count=2)
+    assert [(image.index, image.seed, image.width, image.content) for image in images] == [
+        (0, 7, 64, vendors.image),
+        (1, 8, 64, vendors.image),
+    ]
+    assert record.states == ["made", "made"]
+    assert {headers["idempotency-key"] for _, headers, _ in vendors.submits} == {"key-0", "key-1"}
+    assert "secret" in " ".join(str(headers) for _, headers, _ in vendors.submits)
+    assert record.costs == {"bfl": [35_000] * 2, "openai": [0, 0]}.get(name, [25_000] * 2)
+
+
+@pytest.mark.parametrize("name", ["replicate", "fal", "bfl"])
+async def test_a_restart_goes_on_where_it_was(vendors, run, record, name):
+    """What was accepted is asked after, not sent for again, and a vendor away for a moment is asked again."""
+    vendors.looks = 10_000
+    running = asyncio.create_task(run(vendors.provider(name)))
+    async with asyncio.timeout(5):
+        while not vendors.looked:  # noqa: ASYNC110  The vendor runs in another thread.
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert record.states == ["accepted"]
+    vendors.looks, vendors.away = 1, 2
+    assert len(await run(vendors.provider(name))) == 1
+    assert (len(vendors.submits), record.states, vendors.cancelled) == (1, ["made"], [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_may_have_arrived_is_not_sent_again(vendors, run, record, name):
+    """Without idempotency keys there the job fails, and the errand stays open for whoever looks."""
+    vendors.lose = 1
+    for _ in range(2):
+        with pytest.raises(ProviderSilent) as silent:
+            await run(vendors.provider(name))
+        assert silent.value.charged
+    assert (len(vendors.submits), record.states) == (1, ["sending"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_with_idempotency_keys_the_same_is_sent_again(vendors, run, record, name, tmp_path, drawn):
+    """Same key, same bytes: what another Fluxhouse recognises."""
+    (tmp_path / "in.png").write_bytes(drawn())
+    model = {"model": "flux-kontext-pro"} if name == "bfl" else {}
+    vendors.lose = 1
+    with pytest.raises(ProviderUnavailable) as away:
+        await run(vendors.provider(name, exact=True), tmp_path / "in.png", inputs=("in",), **model)
+    assert away.value.charged
+    await run(vendors.provider(name, exact=True), tmp_path / "in.png", inputs=("in",), **model)
+    first, second = vendors.submits
+    assert (first[0], first[1]["idempotency-key"], first[2]) == (second[0], second[1]["idempotency-key"], second[2])
+    assert record.states == ["made"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(429, ProviderUnavailable), (401, ProviderFailed), (402, ProviderFailed), (422, ProviderRefused)],
+)
+async def test_refused_submits_cost_nothing(vendors, run, record, name, status, error):
+    """Each is told in our words with the vendor's reason, and may be sent again later."""
+    vendors.refusals = [JSONResponse(BUSY, status)]
+    with pytest.raises(error, match="slow down") as failed:
+        await run(vendors.provider(name))
+    assert isinstance(failed.value, ProviderRefused) == (error is ProviderRefused)
+    assert not failed.value.charged
+    assert record.states == ["refused"]
+    assert len(await run(vendors.provider(name))) == 1
+
+
+async def test_a_vendor_that_is_not_there_is_unavailable(vendors, run, record):
+    """Nothing was sent, so it may be tried elsewhere."""
+    vendors.url = "http://127.0.0.1:9"
+    with pytest.raises(ProviderUnavailable) as away:
+        await run(vendors.provider("replicate"))
+    assert (away.value.charged, record.states) == (False, ["refused"])
+
+
+async def test_a_failure_beside_a_made_image_is_charged(vendors, run, record):
+    """One image is there and paid for, so nobody else is asked behind the operator's back."""
+    vendors.refusals = [JSONResponse({"detail": "no"}, 422)]
+    with pytest.raises(ProviderRefused) as refused:
+        await run(vendors.provider("replicate", slots=1), count=1)
+    assert not refused.value.charged
+    vendors.refusals, vendors.looks = [], 1
+    record.rows["replicate", 1] = [ErrandState.FAILED, {"id": "gone"}]
+    with pytest.raises(ProviderFailed) as failed:
+        await run(vendors.provider("replicate", slots=1), count=2)
+    assert failed.value.charged
+
+
+async def test_the_breaker_keeps_a_vendor_that_fails_from_being_asked(vendors, run):
+    """After some failures nothing is sent for a while; then one goes ahead, and its success lets all in again."""
+    now = [0.0]
+    breaker = Breaker("replicate", failures=2, seconds=30.0, clock=lambda: now[0])
+    provider = vendors.provider("replicate", breaker)
+    vendors.refusals = [JSONResponse(BUSY, 503)] * 2
+    for _ in range(3):
+        with pytest.raises(ProviderUnavailable):
+            await run(provider)
+    assert (len(vendors.submits), provider.is_open) == (2, True)
+    now[0] = 30.0
+    await run(provider)
+    assert (len(vendors.submits), provider.is_open) == (3, False)
+
+
+async def test_no_more_are_in_the_making_than_there_are_slots(vendors, run):
+    """The others wait; each is begun only when there is room."""
+    vendors.looks = 3
+    await run(vendors.provider("bfl", slots=1), count=3)
+    assert [vendors.looked[f"task{n}"] for n in (1, 2, 3)] == [3, 3, 3]
+
+
+async def test_a_picture_comes_as_it_was_asked_for(vendors, run, drawn):
+    """Another size is brought to ours, another format is written anew."""
+    vendors.image = drawn(100, 64, "JPEG")
+    (image,) = await run(vendors.provider("fal"), format=OutputFormat.WEBP, width=48, height=32)
+    with Image.open(io.BytesIO(image.content)) as shown:
+        assert (shown.format, shown.size, image.content_type) == ("WEBP", (48, 32), "image/webp")
+    assert image.nsfw
+
+
+async def test_what_is_no_picture_fails(vendors, run):
+    """A page of HTML with status 200 ends the job; it may have been paid for."""
+    vendors.image = b"<html>"
+    with pytest.raises(ProviderFailed, match="not a picture") as failed:
+        await run(vendors.provider("replicate"))
+    assert failed.value.charged
+
+
+async def test_a_task_without_end_is_given_up(vendors, run, record):
+    """After the operator's patience, and not before."""
+    vendors.looks = 10_000
+    with pytest.raises(ProviderFailed, match="in time"):
+        await run(vendors.provider("replicate", patience_seconds=0.1))
+    assert record.states == ["failed"]
+
+
+async def test_loras_are_refused(vendors, run):
+    """No vendor is sent a file of ours, and nothing is sent at all."""
+    with pytest.raises(ProviderRefused):
+        await run(vendors.provider("replicate"), loras=(Lora("lora", 1.0),))
+    assert vendors.submits == []
