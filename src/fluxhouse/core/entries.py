@@ -15,9 +15,11 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    func,
     insert,
     select,
     text,
+    tuple_,
     update,
 )
 
@@ -47,6 +49,15 @@ _WAITS = queue_entries.c.claimed_at.is_(None)
 
 waiting = select(queue_entries).where(_WAITS).subquery("waiting")
 
+_MINE = queue_entries.alias("mine")
+_BEFORE_MINE = (
+    select(func.count())
+    .select_from(queue_entries)
+    .where(_WAITS, tuple_(queue_entries.c.tag, queue_entries.c.number) < tuple_(_MINE.c.tag, _MINE.c.number))
+    .scalar_subquery()
+)
+_AHEAD = select(_BEFORE_MINE).where(_MINE.c.job_id == bindparam("waits"), _MINE.c.claimed_at.is_(None))
+
 
 def enter(connection: Connection, job: Job, tag: int, now: datetime) -> None:
     """Let a job wait."""
@@ -64,6 +75,11 @@ def put_back(connection: Connection, job: Job, present: int, now: datetime) -> N
     back = update(queue_entries).where(queue_entries.c.job_id == job.id).values(claimed_at=None)
     if connection.execute(back).rowcount == 0:
         enter(connection, job, present, now)
+
+
+def ahead(connection: Connection, job_id: str) -> int | None:
+    """How many entries are taken before a waiting job's; None where it does not wait."""
+    return connection.execute(_AHEAD, {"waits": job_id}).scalar()
 
 
 def take(connection: Connection, limit: int, now: datetime, models: Sequence[str] | None) -> list[tuple[str, int]]:

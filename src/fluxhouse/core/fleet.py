@@ -53,6 +53,13 @@ _FORGET_STALLED = text(
     "SELECT 1 FROM procrastinate_workers w WHERE w.id = e.worker_id "
     "AND w.last_heartbeat > now() - make_interval(secs => :seconds))"
 )
+# Two ranges of Procrastinate's own index on priority and id, so that nothing but the index is read.
+_AHEAD = text(
+    "SELECT (SELECT count(*) FROM procrastinate_jobs e WHERE e.status = 'todo' AND e.priority > mine.priority)"
+    " + (SELECT count(*) FROM procrastinate_jobs e "
+    "WHERE e.status = 'todo' AND e.priority = mine.priority AND e.id < mine.id) "
+    "FROM procrastinate_jobs mine WHERE mine.queueing_lock = :job AND mine.status = 'todo'"
+)
 _WITHOUT_ENTRY = (
     "FROM jobs WHERE state IN ('queued', 'running') AND state = 'queued' AND NOT EXISTS ("
     "SELECT 1 FROM procrastinate_jobs e WHERE e.queueing_lock = jobs.id AND e.status IN ('todo', 'doing'))"
@@ -79,6 +86,12 @@ def put_back(connection: Connection, job: Job, present: int, now: datetime) -> N
     """Let a job wait again, in front."""
     if not connection.execute(text(f"SELECT {_HAS_ENTRY}"), {"job": job.id}).scalar_one():
         _defer(connection, job, present, FRONT)
+
+
+def ahead(connection: Connection, job_id: str) -> int | None:
+    """How many entries are fetched before a waiting job's; None where it does not wait."""
+    found: int | None = connection.execute(_AHEAD, {"job": job_id}).scalar()
+    return found
 
 
 def mend(connection: Connection) -> list[str]:

@@ -42,6 +42,8 @@ class Driver(Protocol):
 
     def put_back(self, connection: Connection, job: Job, present: int, now: datetime) -> None: ...
 
+    def ahead(self, connection: Connection, job_id: str) -> int | None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -121,13 +123,7 @@ def depths(connection: Connection) -> list[Depth]:
 
 def position(connection: Connection, job_id: str) -> int | None:
     """How many waiting jobs come before this one; None where it does not wait."""
-    waiting = _waiting(connection)
-    mine = connection.execute(select(waiting).where(waiting.c.job_id == job_id)).one_or_none()
-    if mine is None:
-        return None
-    same_tag = (waiting.c.tag == mine.tag) & (waiting.c.number < mine.number)
-    before = select(func.count()).select_from(waiting).where((waiting.c.tag < mine.tag) | same_tag)
-    return connection.execute(before).scalar_one()
+    return _driver(connection).ahead(connection, job_id)
 
 
 def astray(connection: Connection) -> Iterator[str]:
