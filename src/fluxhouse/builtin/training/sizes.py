@@ -46,7 +46,7 @@ SIZES = {
         double=2, single=6, heads=6, axes=(8, 12, 12), text=128, t5_layers=3, clip_layers=2,
     ),
     "large": ModelSize(
-        encoder=(0, 0, 1, 1, 2, 2), decoder=(4, 4, 3, 2, 1, 0), channels=64, latents=32,
+        encoder=(0, 0, 1, 1, 2, 2), decoder=(6, 5, 4, 2, 1, 0), channels=48, latents=32,
         double=2, single=8, heads=8, axes=(8, 12, 12), text=192, t5_layers=4, clip_layers=3,
     ),
 }  # fmt: skip
