@@ -15,6 +15,8 @@ from fluxhouse.console.bridge import PREFIX, Bridge
 from fluxhouse.console.credits import Credits
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
+from fluxhouse.console.gallery import Gallery
+from fluxhouse.console.job_pages import JobPages
 from fluxhouse.console.joining import Joining
 from fluxhouse.console.keys import Keys
 from fluxhouse.console.pages import Pages
@@ -69,6 +71,8 @@ class Console:
             *Keys(desk, self._visitors, self._renderer).routes(),
             *Credits(desk, self._visitors, self._renderer).routes(),
             *Usage(desk, self._visitors, self._renderer).routes(),
+            *Gallery(desk, self._visitors, self._renderer).routes(),
+            *JobPages(desk, self._visitors, self._renderer).routes(),
             *Pages(desk, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]

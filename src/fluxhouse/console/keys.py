@@ -154,7 +154,7 @@ class Keys:
                 request, "key_made.html", 409, key=None, text="", rolled=None, old_ends=None
             )
         answer = await self._renderer.page(
-            request, "key_made.html", key=key, text=text, rolled=new.rolled, old_ends=new.old_ends
+            request, "key_made.html", script="keys", key=key, text=text, rolled=new.rolled, old_ends=new.old_ends
         )
         answer.headers["Cache-Control"] = _NO_STORE
         return answer

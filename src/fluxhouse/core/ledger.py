@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -136,6 +137,14 @@ def balance(connection: Connection, account_id: str) -> Balance:
     return Balance(amounts.get(available(account_id), 0), amounts.get(held(account_id), 0))
 
 
+def balances_of(connection: Connection, account_ids: Sequence[str]) -> dict[str, Balance]:
+    """What each of these accounts has."""
+    names = [name(account_id) for account_id in account_ids for name in (available, held)]
+    rows = connection.execute(select(balances).where(balances.c.ledger_account.in_(names)))
+    amounts = {row.ledger_account: row.amount_micro for row in rows}
+    return {one: Balance(amounts.get(available(one), 0), amounts.get(held(one), 0)) for one in account_ids}
+
+
 def totals(connection: Connection) -> dict[str, int]:
     """All accounts together, in micro-credits: what can be spent, what is held, what was ever granted and earned."""
     all_of = func.coalesce(func.sum(balances.c.amount_micro), 0)
@@ -191,6 +200,18 @@ def entries(connection: Connection, account_id: str, limit: int, before_id: int 
         for row in connection.execute(older.order_by(ledger_entries.c.id.desc()).limit(limit)):
             found.append(Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at))
     return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
+
+
+def of_job(connection: Connection, account_id: str, job_id: str) -> list[Entry]:
+    """What a job set aside, charged and gave back, in order, as `entries` has it."""
+    mine = (ledger_entries.c.ledger_account == available(account_id)) | (
+        (ledger_entries.c.ledger_account == held(account_id)) & (ledger_entries.c.kind == "capture")
+    )
+    lines = select(ledger_entries).where(ledger_entries.c.job_id == job_id, mine).order_by(ledger_entries.c.id)
+    return [
+        Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at)
+        for row in connection.execute(lines)
+    ]
 
 
 def _transfer(

@@ -1,0 +1,92 @@
+"""What the gallery's address asks for: filters as people see them, and the search that they mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from urllib.parse import urlencode
+
+from starlette.datastructures import QueryParams
+
+from fluxhouse.core.job_search import Search
+from fluxhouse.core.jobs import OPEN_STATES, Job, JobState
+from fluxhouse.generation.errors import InvalidParameter
+
+# What people choose among: jobs under way are one thing to them.
+STATES = {
+    "open": ("Under way", OPEN_STATES),
+    "succeeded": ("Completed", frozenset({JobState.SUCCEEDED})),
+    "failed": ("Failed", frozenset({JobState.FAILED})),
+    "cancelled": ("Cancelled", frozenset({JobState.CANCELLED})),
+}
+_CURSOR = re.compile(r"(\d{1,17})-([0-9a-f]{32})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryQuery:
+    """The fields as text, as the form shows them again."""
+
+    text: str = ""
+    model: str = ""
+    key: str = ""
+    state: str = ""
+    first: str = ""
+    last: str = ""
+    before: str = ""
+
+    @classmethod
+    def of(cls, query: QueryParams) -> GalleryQuery:
+        """What an address asks for."""
+        names = ("q", "model", "key", "state", "from", "to", "before")
+        return cls(*(query.get(name, "").strip()[:200] for name in names))
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether there may be jobs that are not shown."""
+        return self != GalleryQuery(before=self.before)
+
+    def search(self) -> Search:
+        """What is meant; raises `InvalidParameter`."""
+        if self.state and self.state not in STATES:
+            raise InvalidParameter(f"`state` must be one of {', '.join(STATES)}", field="state")
+        until = _day(self.last, "to")
+        return Search(
+            model=self.model or None,
+            key_id=self.key or None,
+            states=STATES[self.state][1] if self.state else (),
+            since=_day(self.first, "from"),
+            until=None if until is None else until + timedelta(days=1),
+            text=self.text or None,
+            before=_place(self.before),
+        )
+
+    def older_than(self, last: Job) -> str:
+        """The address of the page after the one that ends with that job."""
+        asked = {"q": self.text, "model": self.model, "key": self.key, "state": self.state}
+        asked |= {"from": self.first, "to": self.last}
+        asked["before"] = f"{(last.created_at - _EPOCH) // _MICROSECOND}-{last.id}"
+        return f"/gallery?{urlencode({name: value for name, value in asked.items() if value})}"
+
+
+def _day(text: str, field: str) -> datetime | None:
+    if not text:
+        return None
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        day = date.max
+    if not 1970 <= day.year <= 9998:
+        raise InvalidParameter(f"`{field}` must be a day such as 2026-01-31", field=field)
+    return datetime.combine(day, time(), UTC)
+
+
+def _place(text: str) -> tuple[datetime, str] | None:
+    if not text:
+        return None
+    match = _CURSOR.fullmatch(text)
+    if match is None:
+        raise InvalidParameter("`before` must be one that an earlier page gave", field="before")
+    return _EPOCH + int(match[1]) * _MICROSECOND, match[2]
