@@ -63,7 +63,8 @@ def _made(client: Client, model: Model) -> tuple[list[Example], dict[str, bytes]
         number = len(made)
         names = {name: f"{number}-{name}.png" for name in inputs}
         uploaded = {name: client.upload(content) for name, content in inputs.items()}
-        job = client.run(model.id, **request, **uploaded)
+        parameters: dict[str, Any] = {**request, **uploaded}
+        job = client.run(model.id, **parameters)
         files |= {f"{number}.png": job.images[0].read()} | {names[name]: inputs[name] for name in names}
         made.append(_example(request, job, f"{number}.png", names))
     return made, files

@@ -20,6 +20,7 @@ from fluxhouse.console.job_pages import JobPages
 from fluxhouse.console.joining import Joining
 from fluxhouse.console.keys import Keys
 from fluxhouse.console.pages import Pages
+from fluxhouse.console.playground import Playground
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
 from fluxhouse.console.usage import Usage
@@ -74,6 +75,7 @@ class Console:
             *Gallery(desk, self._visitors, self._renderer).routes(),
             *JobPages(desk, self._visitors, self._renderer).routes(),
             *Pages(desk, self._renderer).routes(),
+            *Playground(desk, self._visitors, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]
 

@@ -12,10 +12,12 @@ from fluxhouse.console.literals import java, javascript, php, python, shell
 from fluxhouse.generation.request import Task
 
 KEY_VARIABLE: Final = "FLUXHOUSE_API_KEY"
-_PICTURES = ("input_image", "image_url", "image", "mask")
+_PICTURES = ("input_image", "input_images", "image_url", "image", "mask")
 _CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 # What the vendors' fields can say; a request with more is shown in our own words only.
-_REPLICATE = {"prompt", "aspect_ratio", "seed", "num_outputs", "output_format", "output_quality", *_PICTURES}
+_REPLICATE = {"prompt", "aspect_ratio", "seed", "num_outputs", "output_format", "output_quality", *_PICTURES} - {
+    "input_images"
+}
 _FAL = {"prompt", "aspect_ratio", "width", "height", "seed", "num_outputs", "output_format"}
 _FAL_FORMATS = {"png": "png", "jpg": "jpeg"}
 
@@ -50,7 +52,7 @@ class Asked:
 
     @property
     def makes_one(self) -> bool:
-        return self.body.get("num_outputs", 1) == 1
+        return bool(self.body.get("num_outputs", 1) == 1)
 
     @property
     def size(self) -> tuple[int, int] | None:
