@@ -48,6 +48,8 @@ CHANGES = [
     ({"hf_loras": ["owner/name"], "lora_scales": [0.5]}, {}),
     ({"lora_weights": "owner/name"}, {}),
     ({"customLoras": ["lora_1"]}, {}),
+    ({"acceleration": "regular"}, {"acceleration": "regular"}),
+    ({"negative_prompt": "", "true_cfg_scale": 2}, {"negative_prompt": "", "true_guidance": 2.0}),
 ]
 REFUSED = [
     {"prompt_upsampling": True},
@@ -116,6 +118,12 @@ def test_a_client_that_sends_every_default_is_served(model):
         ("flux-dev", {"prompt": "a" * 10_001}, "prompt"),
         ("flux-dev", {"seed": 2**32}, "seed"),
         ("flux-dev", {"input_image": "cat.png"}, "input_image"),
+        ("flux-dev", {"input_images": [URL]}, "input_images"),
+        ("flux-kontext-dev", {"input_images": [URL, "cat.png"]}, "input_images"),
+        ("flux-kontext-dev", {"input_images": [URL] * 5}, "input_images"),
+        ("flux-kontext-pro", {"acceleration": "high"}, "acceleration"),
+        ("flux-schnell", {"negative_prompt": "fog", "true_cfg_scale": 2}, "negative_prompt"),
+        ("flux-dev", {"acceleration": "very"}, "acceleration"),
     ],
 )
 def test_what_a_member_does_not_know_is_refused_by_name(model, body, field):
@@ -140,10 +148,14 @@ def test_an_unknown_key_is_told_what_is_allowed():
         ({"width": 255, "height": 512}, "width"),
         ({"prompt_strength": 0.5}, "prompt_strength"),
         ({"input_image": URL, "image_url": URL + "?2"}, "image_url"),
+        ({"model": "flux-kontext-dev", "input_images": [URL], "image_url": URL}, "input_images"),
+        ({"negative_prompt": "fog"}, "negative_prompt"),
+        ({"negative_prompt": "fog", "true_cfg_scale": 1}, "negative_prompt"),
+        ({"true_cfg_scale": 2.5}, "true_cfg_scale"),
     ],
 )
 def test_parameters_that_contradict_each_other_are_refused(body, field):
-    """Half a size, a size beside a ratio, a strength without an image and two different images are refused."""
+    """Half a size, a size beside a ratio, a strength without what it is for, a picture twice: all are refused."""
     assert refusal(body).field == field
 
 
@@ -189,6 +201,16 @@ def test_the_same_image_under_both_names_is_one_input():
     assert CATALOG.parse("flux", {"prompt": "a", "input_image": URL, "image_url": URL}).input_values == (
         ("input_image", URL),
     )
+
+
+def test_kontext_reads_several_pictures():
+    """Each is an input, in their order, and the first decides the size; an empty list names none."""
+    body = {"prompt": "a", "model": "flux-kontext-dev", "input_images": [URL, "file_2"]}
+    parsed = CATALOG.parse("flux", body)
+    assert parsed.input_values == (("input_images", URL), ("input_images", "file_2"))
+    made = parsed.request([PICTURE, InputImage(key="inputs/dog", width=64, height=64)], 1)
+    assert (made.task, made.inputs, made.width) == (Task.EDIT, ("inputs/cat", "inputs/dog"), 1360)
+    assert request({"input_images": []}, "flux-kontext-dev").task is Task.GENERATE
 
 
 def test_kontext_without_an_image_makes_one():

@@ -26,6 +26,7 @@ def random_items(parameter, chance):
         "number": (0, 0.5, -1, 3.0),
         "lora": (*LORAS, {"id": "lora_1"}, {"url": LORAS[3], "scale": 2}, {"url": LORAS[0], "scale": None}),
     }[parameter.item_type]
+    items = TEXTS[:3] if parameter.name == "input_images" else items
     wrong = ("a", "../b/c", 3.5, -1.5, True, None, [], {}, {"id": "lora_1", "url": "a/b"}, {"scale": 1}, {"id": 1},
              {"id": "lora_1", "scale": 4}, {"url": "x"}, {"id": "lora_1", "weight": 1}, 10**400)  # fmt: skip
     count = chance.choice((0, 1, 1, 2, 2, 3, 8, 9))
@@ -59,12 +60,16 @@ def random_body(model, chance):
     """A body with a few of the vocabulary's parameters, those that depend on each other often together."""
     vocabulary = {entry.name: entry for entry in (*model.parameters, *model.foreign)}
     names = set(chance.sample(sorted(vocabulary), chance.randint(0, 3)))
+    if chance.random() < 0.9:
+        names |= {entry.name for entry in model.parameters if entry.required and entry.name != "prompt"}
     if chance.random() < 0.3:
         names |= {"width", "height"}
     if chance.random() < 0.3:
         names.add("model")
     if chance.random() < 0.3:
         names |= set(chance.sample(("hf_lora", "lora_weights", "lora_scale", "hf_loras", "lora_scales"), 2))
+    if chance.random() < 0.3:
+        names |= {"negative_prompt", "true_cfg_scale"}
     body = {name: random_value(vocabulary[name], chance) for name in names}
     if chance.random() < 0.95:
         body["prompt"] = body.get("prompt", "a cat")

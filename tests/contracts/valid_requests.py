@@ -3,10 +3,10 @@
 import schemathesis
 from schemathesis import GenerationMode
 
-# A picture or LoRA must exist and be reachable, a host have a public address; and of LoRAs the document does not say
-# which parameters go together.
+# A picture or LoRA must exist and be reachable, a host have a public address; and of LoRAs, references and negative
+# prompts the document does not say which parameters go together.
 LORAS = ("hf_lora", "hf_loras", "lora_weights", "lora_scale", "lora_scales", "customLoras")
-OUTSIDE = ("input_image", "image_url", "webhook_url", *LORAS)
+OUTSIDE = ("input_image", "image_url", "input_images", "negative_prompt", "true_cfg_scale", "webhook_url", *LORAS)
 
 
 @schemathesis.check

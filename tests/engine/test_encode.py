@@ -10,7 +10,7 @@ from PIL import Image
 
 from fluxhouse.engine import encode
 from fluxhouse.generation.errors import InputImageRefused
-from fluxhouse.generation.request import Acceleration, GenerationRequest, Lora, OutputFormat
+from fluxhouse.generation.request import Acceleration, GenerationRequest, Lora, OutputFormat, Task
 
 REQUEST = GenerationRequest(model="flux-dev", prompt="ein Fuchs im Schnee ❄", width=64, height=32, seed=7)
 FACTS = encode.metadata(REQUEST, seed=8, steps=4, guidance=3.5, served_by="fluxhouse-builtin")
@@ -26,17 +26,20 @@ def test_png_text_says_how_it_was_made() -> None:
 
 
 def test_what_else_was_asked_is_told_too() -> None:
-    """LoRAs by content with their scales, what it was led away from, and at which level it was made."""
+    """LoRAs by content with their scales, references, what it was led away from, and at which level it was made."""
     request = replace(
         REQUEST,
         loras=(Lora("loras/ab.safetensors", 0.8), Lora("loras/cd.safetensors", -1.0)),
         negative_prompt="fog",
         true_guidance=2.0,
         acceleration=Acceleration.HIGH,
+        task=Task.EDIT,
+        inputs=("inputs/cat.png", "inputs/dog.png"),
     )
     facts = encode.metadata(request, 1, 1, None, "x")
     assert facts["loras"] == "loras/ab.safetensors:0.8, loras/cd.safetensors:-1.0"
     assert (facts["negative_prompt"], facts["true_guidance"], facts["acceleration"]) == ("fog", "2.0", "high")
+    assert facts["references"] == "2"
 
 
 @pytest.mark.parametrize("kind", [OutputFormat.JPEG, OutputFormat.WEBP])

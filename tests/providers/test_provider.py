@@ -158,8 +158,9 @@ async def test_a_task_without_end_is_given_up(vendors, run, record):
     assert record.states == ["failed"]
 
 
-async def test_loras_are_refused(vendors, run):
-    """No vendor is sent a file of ours, and nothing is sent at all."""
-    with pytest.raises(ProviderRefused):
-        await run(vendors.provider("replicate"), loras=(Lora("lora", 1.0),))
-    assert vendors.submits == []
+@pytest.mark.parametrize("asked", [{"loras": (Lora("lora", 1.0),)}, {"negative_prompt": "fog", "true_guidance": 2.0}])
+async def test_what_only_our_engine_makes_is_refused(vendors, run, asked):
+    """No vendor is sent a file of ours, none has a negative prompt, and nothing is sent at all."""
+    with pytest.raises(ProviderRefused) as refused:
+        await run(vendors.provider("replicate"), **asked)
+    assert (refused.value.field, vendors.submits) == (next(iter(asked)), [])

@@ -75,10 +75,10 @@ class Model:
         ids = [member.id for member in self.members] or [self.id]
         return next((serving[model_id] for model_id in ids if model_id in serving), None)
 
-    def schema(self, *, lora_rules: bool = True) -> dict[str, Any]:
+    def schema(self, *, all_rules: bool = True) -> dict[str, Any]:
         """JSON Schema 2020-12 of the request body: a closed object, with the rules across fields.
 
-        Without `lora_rules` as in `request_schema`.
+        Without `all_rules` as in `request_schema`.
         """
         members = {member.id: {entry.name: entry for entry in member.parameters} for member in self.members}
-        return {"title": self.name, **request_schema(self.parameters, self.foreign, members, lora_rules=lora_rules)}
+        return {"title": self.name, **request_schema(self.parameters, self.foreign, members, all_rules=all_rules)}

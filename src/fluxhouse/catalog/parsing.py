@@ -13,9 +13,10 @@ from fluxhouse.catalog.schema import CUSTOM
 from fluxhouse.catalog.sizes import fit, round_up
 from fluxhouse.generation.errors import InvalidParameter
 from fluxhouse.generation.image import InputImage
-from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
+from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 IMAGE_FIELDS = ("input_image", "image_url")
+REFERENCES = "input_images"
 FILL_FIELDS = ("image", "mask")
 RANDOM_SEED = -1
 LEAST_STRENGTH = 0.001  # Backends refuse a variation without any step: this is the last step alone, at any step count.
@@ -79,6 +80,9 @@ class Parsed:
             inputs=tuple(image.key for image in inputs),
             format=OutputFormat(self.values.get("output_format", OutputFormat.PNG)),
             quality=self.values.get("output_quality", 80),
+            acceleration=Acceleration(self.values.get("acceleration", Acceleration.NONE)),
+            negative_prompt=self.values.get("negative_prompt"),
+            true_guidance=None if self.values.get("negative_prompt") is None else self.values["true_cfg_scale"],
         )
 
     def _pixels(self, inputs: Sequence[InputImage]) -> tuple[int, int]:
@@ -104,6 +108,7 @@ def parse(model: Model, body: Mapping[str, object]) -> Parsed:
     _check_size(values, explicit_ratio)
     inputs = _input_values(values)
     _check_strength(serving.parameter("prompt_strength"), values, inputs)
+    _check_true_guidance(values)
     return Parsed(model, serving, values, explicit_ratio, inputs, asked_loras(values))
 
 
@@ -147,13 +152,16 @@ def _check_size(values: Mapping[str, Value], ratio: str | None) -> None:
 
 
 def _input_values(values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
-    """The pictures named: for a Fill model the picture and its mask, for any other at most one."""
+    """The pictures named: for a Fill model the picture and its mask, for Kontext perhaps several, else at most one."""
     if filled := [(name, str(values[name])) for name in FILL_FIELDS if values.get(name) is not None]:
         return tuple(filled)
     given = [(name, str(values[name])) for name in IMAGE_FIELDS if values.get(name) is not None]
     if len({value for _, value in given}) > 1:
         raise InvalidParameter("`image_url` is another name of `input_image`: give one of the two.", field="image_url")
-    return tuple(given[:1])
+    several = [(REFERENCES, str(value)) for value in values.get(REFERENCES) or ()]
+    if given and several:
+        raise InvalidParameter(f"`{REFERENCES}` stands for `{given[0][0]}`: give one of the two.", field=REFERENCES)
+    return tuple(several or given[:1])
 
 
 def _check_strength(
@@ -161,3 +169,12 @@ def _check_strength(
 ) -> None:
     if parameter is not None and not inputs and values[parameter.name] != parameter.default:
         raise InvalidParameter("`prompt_strength` needs `input_image`.", field=parameter.name)
+
+
+def _check_true_guidance(values: Mapping[str, Value]) -> None:
+    """Neither a negative prompt without effect nor an effect without a negative prompt."""
+    negative, guided = values.get("negative_prompt") is not None, values.get("true_cfg_scale", 1) != 1
+    if guided and not negative:
+        raise InvalidParameter("`true_cfg_scale` needs `negative_prompt`.", field="true_cfg_scale")
+    if negative and not guided:
+        raise InvalidParameter("`negative_prompt` needs a `true_cfg_scale` above 1.", field="negative_prompt")

@@ -15,6 +15,9 @@ Parameters = Mapping[str, Parameter]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CUSTOM = "custom"
 
+SELDOM_RULED = (*LORA_PARAMETERS, "input_images", "negative_prompt", "true_cfg_scale")
+"""What a schema says each for itself where it shall not say all: see `request_schema`."""
+
 _NULL: Schema = {"type": "null"}
 
 
@@ -23,13 +26,13 @@ def request_schema(
     foreign: Sequence[Parameter],
     members: Mapping[str, Parameters],
     *,
-    lora_rules: bool = True,
+    all_rules: bool = True,
 ) -> Schema:
     """A closed object with these parameters; of the `foreign` ones only the defaults pass.
 
     `members` maps the ids a family entrypoint selects among, the default first, to what each knows. One rule is
     stricter than parsing: giving `input_image` and `image_url` the same value is accepted there, and not here.
-    Without `lora_rules` nothing is said of which LoRA parameters go together or with which member: generators of
+    Without `all_rules` nothing is said of which of `SELDOM_RULED` go together or with which member: generators of
     requests give up where a schema has too many alternatives.
     """
     known = {parameter.name: parameter for parameter in parameters}
@@ -42,11 +45,9 @@ def request_schema(
     }
     if foreign:
         schema["patternProperties"] = _default_only(foreign)
-    left_out = () if lora_rules else LORA_PARAMETERS
-    judged = [_member_rule(known, members, left_out), _size_rule(known), _image_rule(known)]
-    if lora_rules:
-        judged += [_scale_rule(known), _scales_rule(known)]
-    rules = [rule for rule in judged if rule]
+    ruled = known if all_rules else {name: known[name] for name in known if name not in SELDOM_RULED}
+    judged = (_size_rule, _image_rule, _guidance_rule, _scale_rule, _scales_rule)
+    rules = [rule for rule in (_member_rule(ruled, members), *(judge(ruled) for judge in judged)) if rule]
     return schema | {"allOf": [{"anyOf": branches} for branches in rules]} if rules else schema
 
 
@@ -55,11 +56,11 @@ def _default_only(foreign: Sequence[Parameter]) -> dict[str, Schema]:
     return {rf"^{parameter.name}(?![\s\S])": parameter.default_schema() for parameter in foreign}
 
 
-def _member_rule(known: Parameters, members: Mapping[str, Parameters], left_out: Sequence[str]) -> list[Schema]:
+def _member_rule(known: Parameters, members: Mapping[str, Parameters]) -> list[Schema]:
     """One branch for each group of members that know the same, in the order of their first."""
     groups: dict[str, tuple[Schema, list[str]]] = {}
     for member_id, member in members.items():
-        narrowed = _narrowed(known, member, left_out)
+        narrowed = _narrowed(known, member)
         groups.setdefault(json.dumps(narrowed), (narrowed, []))[1].append(member_id)
     default_id = next(iter(members), None)
     branches = []
@@ -71,11 +72,11 @@ def _member_rule(known: Parameters, members: Mapping[str, Parameters], left_out:
     return branches
 
 
-def _narrowed(known: Parameters, member: Parameters, left_out: Sequence[str]) -> dict[str, Schema]:
+def _narrowed(known: Parameters, member: Parameters) -> dict[str, Schema]:
     """What a member accepts, for each parameter where that is not what the entrypoint accepts."""
     narrowed: dict[str, Schema] = {}
     for name, parameter in known.items():
-        if name == "model" or name in left_out:
+        if name == "model":
             continue
         theirs = member[name].schema() if name in member else parameter.default_schema()
         if _bare(theirs) != _bare(parameter.schema()):
@@ -106,17 +107,29 @@ def _size_rule(known: Parameters) -> list[Schema]:
 
 
 def _image_rule(known: Parameters) -> list[Schema]:
-    """At most one spelling of the input image, and a strength only beside it."""
+    """At most one spelling of the input image, or several of them, and a strength only beside one."""
     if "input_image" not in known:
         return []
-    without: Schema = {"input_image": _NULL, "image_url": _NULL}
+    none: Schema = {"input_image": _NULL, "image_url": _NULL}
+    one: Schema = {"type": "string"}
+    spellings = {"input_image": one, "image_url": one}
+    if "input_images" in known:
+        none["input_images"] = {"enum": [[], None]}
+        spellings["input_images"] = {"type": "array", "minItems": 1}
+    without = dict(none)
     if "prompt_strength" in known:
         without["prompt_strength"] = known["prompt_strength"].default_schema()
-    return [
-        {"properties": without},
-        {"properties": {"input_image": {"type": "string"}, "image_url": _NULL}, "required": ["input_image"]},
-        {"properties": {"input_image": _NULL, "image_url": {"type": "string"}}, "required": ["image_url"]},
-    ]
+    given = [{"properties": none | {name: value}, "required": [name]} for name, value in spellings.items()]
+    return [{"properties": without}, *given]
+
+
+def _guidance_rule(known: Parameters) -> list[Schema]:
+    """A negative prompt with its strength, or neither."""
+    if "negative_prompt" not in known:
+        return []
+    neither: Schema = {"negative_prompt": _NULL, "true_cfg_scale": known["true_cfg_scale"].default_schema()}
+    both: Schema = {"negative_prompt": {"type": "string"}, "true_cfg_scale": {"type": "number", "exclusiveMinimum": 1}}
+    return [{"properties": neither}, {"properties": both, "required": list(both)}]
 
 
 def _scale_rule(known: Parameters) -> list[Schema]:

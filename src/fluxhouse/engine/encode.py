@@ -10,7 +10,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.PngImagePlugin import PngInfo
 
 from fluxhouse.generation.errors import InputImageRefused
-from fluxhouse.generation.request import GenerationRequest, OutputFormat
+from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
 
 SOFTWARE = "fluxhouse"
 MAX_INPUT_PIXELS = 64_000_000
@@ -31,6 +31,7 @@ def metadata(
         "steps": steps,
         "guidance": guidance,
         "strength": request.strength,
+        "references": len(request.inputs) if request.task is Task.EDIT else None,
         "negative_prompt": request.negative_prompt and request.negative_prompt[:_MAX_PROMPT],
         "true_guidance": request.true_guidance,
         "loras": ", ".join(f"{lora.path}:{lora.scale}" for lora in request.loras) or None,

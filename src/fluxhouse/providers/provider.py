@@ -114,6 +114,8 @@ class Round:
         started = time.monotonic()
         if request.loras:
             raise ProviderRefused(f"{self.name} cannot be given LoRAs.", field="loras")
+        if request.negative_prompt is not None:
+            raise ProviderRefused(f"{self.name} cannot be given a negative prompt.", field="negative_prompt")
         pictures = await asyncio.to_thread(lambda: [Picture.read(path) for path in inputs])
         tasks = [asyncio.create_task(self._run(request, index, pictures)) for index in range(request.count)]
         made = 0

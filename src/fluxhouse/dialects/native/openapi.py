@@ -55,7 +55,7 @@ def _request_name(model: Model) -> str:
 
 
 def _request_schema(model: Model) -> Schema:
-    schema = model.schema(lora_rules=False)
+    schema = model.schema(all_rules=False)
     return {keyword: value for keyword, value in schema.items() if keyword != "$schema"}
 
 

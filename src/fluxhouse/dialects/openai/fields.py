@@ -59,7 +59,8 @@ RENAMED: Mapping[str, str] = {
     "width": "size",
     "height": "size",
 }
-_NOT_BESIDE = {*RENAMED, "prompt", "model", "output_format", "image_url", "megapixels", "webhook_url", "image", "mask"}
+_NOT_BESIDE = {*RENAMED, "prompt", "model", "output_format", "image_url", "input_images", "megapixels", "webhook_url",
+               "image", "mask"}  # fmt: skip
 
 
 def beside(model: Model) -> list[Parameter]:
