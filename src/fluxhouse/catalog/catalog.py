@@ -49,6 +49,10 @@ class Catalog:
 
         self._models = {model_id: priced(model) for model_id, model in self._listed.items()}
 
+    def listed_price(self, model_id: str) -> int:
+        """What the catalog itself says that an image of the model costs, in micro-credits; KeyError where unknown."""
+        return self._listed[model_id].price_micro
+
     def parse(self, model_id: str, body: Mapping[str, object]) -> Parsed:
         """Check a request body, without any input or output.
 

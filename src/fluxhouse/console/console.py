@@ -10,6 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from fluxhouse.console.admin import Admin
+from fluxhouse.console.admin_accounts import AdminAccounts
+from fluxhouse.console.admin_models import AdminModels
 from fluxhouse.console.assets import Assets
 from fluxhouse.console.bridge import PREFIX, Bridge
 from fluxhouse.console.credits import Credits
@@ -19,7 +22,9 @@ from fluxhouse.console.gallery import Gallery
 from fluxhouse.console.job_pages import JobPages
 from fluxhouse.console.joining import Joining
 from fluxhouse.console.keys import Keys
+from fluxhouse.console.office import Office
 from fluxhouse.console.pages import Pages
+from fluxhouse.console.people import People
 from fluxhouse.console.playground import Playground
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
@@ -30,8 +35,8 @@ from fluxhouse.generation.errors import PlatformError
 
 # Where people look and no API answers: never shared with other origins. Below `/models/x/` a dialect answers.
 _PATHS = re.compile(
-    r"/(|docs|models|playground|gallery|keys|usage|credits|admin|sign-in|sign-up|sign-out|welcome|theme)"
-    r"|/models/[^/]+|/(docs|static|playground|gallery|keys|usage|credits|admin|console)/.*"
+    r"/(|docs|models|playground|gallery|keys|usage|credits|account|admin|sign-in|sign-up|sign-out|welcome|theme)"
+    r"|/models/[^/]+|/(docs|static|playground|gallery|keys|usage|credits|account|admin|console)/.*"
 )
 
 _STATUSES: tuple[tuple[type[PlatformError], int, str], ...] = (
@@ -64,6 +69,7 @@ class Console:
         """Every address of the console."""
         desk = self._desk
         entrance = Entrance(desk, self._visitors, self._renderer)
+        office = Office(desk, self._visitors, self._renderer)
         return [
             Route("/", _home, methods=["GET"]),
             Route("/static/{version}/{path:path}", self._assets.answer, methods=["GET"]),
@@ -74,6 +80,10 @@ class Console:
             *Usage(desk, self._visitors, self._renderer).routes(),
             *Gallery(desk, self._visitors, self._renderer).routes(),
             *JobPages(desk, self._visitors, self._renderer).routes(),
+            *People(entrance, self._renderer).routes(),
+            *Admin(office).routes(),
+            *AdminAccounts(office, entrance).routes(),
+            *AdminModels(office).routes(),
             *Pages(desk, self._renderer).routes(),
             *Playground(desk, self._visitors, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),

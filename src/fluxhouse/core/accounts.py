@@ -22,6 +22,8 @@ from sqlalchemy import (
 from fluxhouse.core.ids import new_id
 from fluxhouse.database.schema import Instant, metadata
 
+HEAVIEST = 1000
+
 accounts = Table(
     "accounts",
     metadata,
@@ -72,6 +74,12 @@ def get(connection: Connection, account_id: str) -> Account:
     return from_row(connection.execute(select(accounts).where(accounts.c.id == account_id)).one())
 
 
+def find(connection: Connection, account_id: str) -> Account | None:
+    """The account with that id, if there is one."""
+    row = connection.execute(select(accounts).where(accounts.c.id == account_id)).one_or_none()
+    return None if row is None else from_row(row)
+
+
 def lock(connection: Connection, account_id: str) -> None:
     """Let no other transaction of this account come between: the first step of every verb that moves its credits.
 
@@ -84,6 +92,19 @@ def lock(connection: Connection, account_id: str) -> None:
 def everyone(connection: Connection) -> list[Account]:
     """All accounts by name."""
     return [from_row(row) for row in connection.execute(select(accounts).order_by(accounts.c.name))]
+
+
+def found(connection: Connection, text: str, limit: int) -> list[Account]:
+    """Accounts whose name has the text in it, by name."""
+    query = select(accounts).where(accounts.c.name.icontains(text, autoescape=True)) if text else select(accounts)
+    return [from_row(row) for row in connection.execute(query.order_by(accounts.c.name).limit(limit))]
+
+
+def set_weight(connection: Connection, account_id: str, weight: int) -> None:
+    """Give another share of what waits, from the next submit; ValueError where it is none."""
+    if not 1 <= weight <= HEAVIEST:
+        raise ValueError(f"a weight is a whole number from 1 to {HEAVIEST}")
+    connection.execute(update(accounts).where(accounts.c.id == account_id).values(weight=weight))
 
 
 def suspend(connection: Connection, account_id: str, suspended: bool) -> None:

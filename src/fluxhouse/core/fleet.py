@@ -117,6 +117,12 @@ def rebase(connection: Connection, present: int) -> bool:
     return True
 
 
+def holders(connection: Connection) -> dict[str, int]:
+    """The number of the worker that has each job in hand, by the job's id."""
+    held = text("SELECT queueing_lock, worker_id FROM procrastinate_jobs WHERE status = 'doing' AND task_name = :task")
+    return {job_id: worker for job_id, worker in connection.execute(held, {"task": TASK}) if worker is not None}
+
+
 def astray(connection: Connection) -> Iterator[str]:
     """Jobs whose entry contradicts their row: a queued job has one, an ended one does not wait."""
     yield from (job_id for (job_id,) in connection.execute(text(f"SELECT id {_WITHOUT_ENTRY}")))

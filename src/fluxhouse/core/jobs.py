@@ -29,6 +29,7 @@ from sqlalchemy import (
     update,
 )
 
+from fluxhouse.core.accounts import accounts
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import GenerationFailed, UnknownJob
 from fluxhouse.generation.image import DeliveredImage
@@ -305,6 +306,14 @@ def count_open(connection: Connection) -> dict[str, int]:
     counted = select(jobs.c.state, func.count()).where(IS_OPEN).group_by(jobs.c.state)
     found = {str(state): int(count) for state, count in connection.execute(counted)}
     return {state: found.get(state, 0) for state in OPEN_STATES}
+
+
+def failed_since(connection: Connection, moment: datetime) -> list[Job]:
+    """The jobs that failed since that moment, the newest first; those that were a day or more under way left out."""
+    everybody = jobs.c.account_id.in_(select(accounts.c.id))  # so that the index of owners leads to the recent ones
+    recent = everybody & (jobs.c.created_at >= moment - timedelta(days=1))
+    failed = select(jobs).where(recent, jobs.c.state == JobState.FAILED, jobs.c.finished_at >= moment)
+    return [from_row(row) for row in connection.execute(failed.order_by(jobs.c.finished_at.desc()))]
 
 
 def overdue(connection: Connection, now: datetime, limit: int) -> list[Job]:

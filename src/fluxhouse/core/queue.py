@@ -126,6 +126,11 @@ def position(connection: Connection, job_id: str) -> int | None:
     return _driver(connection).ahead(connection, job_id)
 
 
+def holders(connection: Connection) -> dict[str, int]:
+    """The number of the fleet's worker that has each job in hand, by the job's id; empty where one process works."""
+    return fleet.holders(connection) if _is_fleet(connection) else {}
+
+
 def astray(connection: Connection) -> Iterator[str]:
     """Jobs whose entry contradicts their row."""
     return fleet.astray(connection) if _is_fleet(connection) else entries.astray(connection)

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, delete, insert, select, update
+from sqlalchemy import Column, Connection, ForeignKey, Index, String, Table, delete, func, insert, select, update
 
 from fluxhouse.core import people as people_noun
 from fluxhouse.core.accounts import accounts
@@ -19,6 +19,7 @@ LIFETIME = timedelta(days=30)
 IDLE = timedelta(days=7)
 FRESH = timedelta(minutes=15)
 _SEEN_EVERY = timedelta(minutes=5)  # so that reading pages hardly ever writes
+_NAME = 16  # characters of a digest
 
 sessions = Table(
     "sessions",
@@ -56,6 +57,16 @@ class Session:
         return hmac.new(pepper, b"form:" + self.token.encode(), hashlib.sha256).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A session as its person sees it among others; `name` says which without giving it away."""
+
+    name: str
+    begun_at: datetime
+    seen_at: datetime
+    is_this: bool
+
+
 def begin(connection: Connection, person: Person, now: datetime) -> str:
     """Sign a person in; returns the token for the cookie. Sessions that ended are swept on the way."""
     token = secrets.token_urlsafe(32)
@@ -80,6 +91,16 @@ def find(connection: Connection, token: str, now: datetime) -> Session | None:
     return Session(token, people_noun.from_row(row), row.name, row.proven_at, row.seen_at)
 
 
+def seats(connection: Connection, session: Session, now: datetime) -> list[Seat]:
+    """Everywhere that the person is signed in, the last used first."""
+    alive = (sessions.c.seen_at > now - IDLE) & (sessions.c.created_at > now - LIFETIME)
+    query = select(sessions).where(sessions.c.person_id == session.person.id, alive).order_by(sessions.c.seen_at.desc())
+    this = _digest(session.token)
+    return [
+        Seat(row.digest[:_NAME], row.created_at, row.seen_at, row.digest == this) for row in connection.execute(query)
+    ]
+
+
 def touch(connection: Connection, token: str, now: datetime) -> None:
     """Note that the session is in use."""
     connection.execute(update(sessions).where(sessions.c.digest == _digest(token)).values(seen_at=now))
@@ -88,6 +109,12 @@ def touch(connection: Connection, token: str, now: datetime) -> None:
 def end(connection: Connection, token: str) -> None:
     """Sign out."""
     connection.execute(delete(sessions).where(sessions.c.digest == _digest(token)))
+
+
+def end_seat(connection: Connection, person_id: str, name: str) -> None:
+    """Sign a person out where the seat has that name."""
+    named = func.substr(sessions.c.digest, 1, _NAME) == name
+    connection.execute(delete(sessions).where(sessions.c.person_id == person_id, named))
 
 
 def end_all(connection: Connection, person_id: str, but: str | None = None) -> None:
