@@ -19,7 +19,7 @@ from fluxhouse.engine.finisher import Latents
 from fluxhouse.engine.firstblock import FirstBlock
 from fluxhouse.engine.held import Held
 from fluxhouse.engine.linears import Delta
-from fluxhouse.engine.loaded import Loaded, LoadedModels
+from fluxhouse.engine.loaded import Loaded, LoadedModels, Memory
 from fluxhouse.engine.lora import AdapterCache
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.trajectory import Trajectory, truly_guided
@@ -31,11 +31,14 @@ from fluxhouse.generation.request import Acceleration, GenerationRequest
 class Runner:
     """The models of one engine on its device."""
 
-    def __init__(self, options: EngineOptions) -> None:
-        """Look at every checkpoint; models are loaded when they are first used. Raises WeightsUnavailable."""
+    def __init__(self, options: EngineOptions, memory: Memory | None = None) -> None:
+        """Look at every checkpoint, where no `memory` stands in for them; models are loaded when they are first used.
+
+        Raises WeightsUnavailable.
+        """
         self._options = options
         self._device, dtype = torch.device(options.device), getattr(torch, options.dtype)
-        self.models = LoadedModels(options, self._device, dtype)
+        self.models = LoadedModels(options, self._device, dtype, memory)
         self._adapters = AdapterCache(options.adapter_bytes, dtype=dtype, device=options.device)
         self._held: dict[Trajectory, Held] = {}
         self._finishing: set[Trajectory] = set()

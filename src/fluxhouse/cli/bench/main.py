@@ -16,8 +16,8 @@ from rich.console import Console
 from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
-from fluxhouse.cli.bench.engine import engine
 from fluxhouse.cli.bench.dialects import compare_dialects
+from fluxhouse.cli.bench.engine import engine
 from fluxhouse.cli.bench.history import compare
 from fluxhouse.cli.bench.load import Load
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
