@@ -2,6 +2,10 @@
 
 import pytest
 
+from fluxhouse.core import audit
+from fluxhouse.database.database import Database
+from fluxhouse.settings import read_settings
+
 
 def test_an_account_starts_with_its_credits(fluxhouse):
     """An account can be opened in an empty data folder, and is listed with what it has."""
@@ -44,3 +48,30 @@ def test_an_account_is_given_a_weight(fluxhouse):
     assert fluxhouse("accounts", "weigh", "me", "3").out == "account 'me' has the weight 3\n"
     assert fluxhouse("accounts", "weigh", "me", "0").code == 2
     assert fluxhouse("accounts", "list").out.splitlines()[1].split()[3] == "3"
+
+
+def test_what_commands_do_to_accounts_credits_and_keys_is_in_the_audit_log(fluxhouse):
+    """Each with its own action, by the command line; what is refused is not there."""
+    fluxhouse("accounts", "create", "me", "--credits", "2")
+    fluxhouse("accounts", "suspend", "me")
+    fluxhouse("accounts", "resume", "me")
+    fluxhouse("accounts", "weigh", "me", "3")
+    for _ in range(2):
+        fluxhouse("credits", "grant", "me", "5", "--reference", "a gift")
+    key = fluxhouse("keys", "create", "me").out.split()[1]
+    fluxhouse("keys", "revoke", key)
+    database = Database(read_settings().database_address)
+    with database.snapshot() as connection:
+        entries = audit.latest(connection, 20)
+    database.close()
+    assert {entry.actor for entry in entries} == {audit.COMMAND}
+    assert [(entry.action, entry.subject) for entry in reversed(entries)] == [
+        ("accounts.create", "me"),
+        ("accounts.suspend", "me"),
+        ("accounts.resume", "me"),
+        ("accounts.weight", "me"),
+        ("credits.grant", "me"),
+        ("keys.create", key),
+        ("keys.revoke", key),
+    ]
+    assert entries[2].facts == {"credits": "5", "why": "a gift"}

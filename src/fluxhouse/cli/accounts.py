@@ -9,7 +9,7 @@ import typer
 
 from fluxhouse.cli.opening import DataFolder, account_named, opened
 from fluxhouse.cli.tables import show, table
-from fluxhouse.core import ledger
+from fluxhouse.core import audit, ledger
 from fluxhouse.core.accounts import create, everyone, suspend, weigh
 from fluxhouse.core.topup import topup
 from fluxhouse.generation.clock import SystemClock
@@ -31,6 +31,9 @@ def create_account(
     with opened(folder, new=True) as (_, database), database.transaction() as connection:
         amount_micro = to_micro(credits)
         account = create(connection, name, now)
+        audit.note(
+            connection, audit.COMMAND, "accounts.create", account.name, now, credits=str(to_number(amount_micro))
+        )
         if amount_micro:
             topup(connection, account.name, amount_micro, now)
     typer.echo(f"account {account.name!r} has {to_number(amount_micro)} credits")
@@ -74,6 +77,8 @@ def weigh_account(
         account = account_named(database, name)
         with database.transaction() as connection:
             weigh(connection, account.id, weight)
+            facts = {"before": account.weight, "weight": weight}
+            audit.note(connection, audit.COMMAND, "accounts.weight", name, SystemClock().now(), **facts)
     typer.echo(f"account {name!r} has the weight {weight}")
 
 
@@ -82,3 +87,5 @@ def _set_suspended(name: str, folder: Path | None, *, suspended: bool) -> None:
         account = account_named(database, name)
         with database.transaction() as connection:
             suspend(connection, account.id, suspended)
+            action = "accounts.suspend" if suspended else "accounts.resume"
+            audit.note(connection, audit.COMMAND, action, name, SystemClock().now())

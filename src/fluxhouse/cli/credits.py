@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from fluxhouse.cli.opening import DataFolder, Refusal, account_named, opened
 from fluxhouse.cli.tables import show, table
-from fluxhouse.core import ledger
+from fluxhouse.core import audit, ledger
 from fluxhouse.core.topup import topup
 from fluxhouse.generation.clock import SystemClock
 from fluxhouse.generation.credits import to_micro, to_number
@@ -29,7 +29,10 @@ def grant(
     """Grant credits to an account."""
     try:
         with opened(folder) as (_, database), database.transaction() as connection:
-            balance = topup(connection, name, to_micro(credits), SystemClock().now(), reference)
+            now, amount_micro = SystemClock().now(), to_micro(credits)
+            balance = topup(connection, name, amount_micro, now, reference)
+            facts = {"credits": str(to_number(amount_micro)), "why": reference}
+            audit.note(connection, audit.COMMAND, "credits.grant", name, now, **facts)
     except IntegrityError:
         raise Refusal(f"{reference!r} was granted before") from None
     typer.echo(f"account {name!r} has {to_number(balance.available_micro)} credits to spend")

@@ -12,7 +12,7 @@ from fluxhouse.assembly import pepper, read_secret
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.opening import DataFolder, Refusal, account_named, opened
 from fluxhouse.cli.tables import show, table
-from fluxhouse.core import accounts
+from fluxhouse.core import accounts, audit
 from fluxhouse.core.keys import DEFAULT_RATE_PER_MINUTE, Key, Limits, Scope, issue, of_account, revoke
 from fluxhouse.generation.clock import SystemClock
 from fluxhouse.generation.credits import to_micro, to_number
@@ -44,6 +44,7 @@ def create(
         )
         with database.transaction() as connection:
             key, shown = issue(connection, account.id, pepper(read_secret(settings)), now, label[:100], limits)
+            audit.note(connection, audit.COMMAND, "keys.create", key.id, now, account=account.name)
     typer.echo(f"key {key.id} of account {name!r}; it is not shown again:")
     typer.echo(shown)
 
@@ -72,8 +73,10 @@ def revoke_key(
     """Make a key useless at once."""
     public = key_id.split("_")[1] if key_id.count("_") == 2 else key_id
     with opened(folder) as (_, database), database.transaction() as connection:
-        if not revoke(connection, public, SystemClock().now()):
+        now = SystemClock().now()
+        if not revoke(connection, public, now):
             raise Refusal(f"there is no key {public!r} in force")
+        audit.note(connection, audit.COMMAND, "keys.revoke", public, now)
     typer.echo(f"key {public} is revoked")
 
 

@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route
 from fluxhouse.console.entrance import Entrance, text_of
 from fluxhouse.console.office import Deed, Office
 from fluxhouse.core import accounts, keys, ledger, people, sessions
-from fluxhouse.core.accounts import HEAVIEST, Account
+from fluxhouse.core.accounts import Account
 from fluxhouse.core.ledger import Balance, Entry
 from fluxhouse.core.people import Person, Role
 from fluxhouse.core.topup import topup
@@ -24,6 +24,7 @@ from fluxhouse.generation.credits import to_number
 from fluxhouse.generation.errors import InvalidParameter, NotFound
 
 MOST_LISTED = 200
+HEAVIEST = 1000
 _ENTRIES = 10
 
 Verb = Callable[[Connection, Account, Deed], None]
@@ -194,10 +195,9 @@ def _resume(connection: Connection, account: Account, deed: Deed) -> None:
 
 def _weigh(connection: Connection, account: Account, deed: Deed) -> None:
     weight = deed.number("weight")
-    try:
-        accounts.set_weight(connection, account.id, weight)
-    except ValueError as error:
-        raise InvalidParameter(str(error), field="weight") from None
+    if not 1 <= weight <= HEAVIEST:
+        raise InvalidParameter(f"a weight is from 1 to {HEAVIEST}", field="weight")
+    accounts.weigh(connection, account.id, weight)
     deed.note(connection, "accounts.weight", account.name, before=account.weight, weight=weight)
 
 

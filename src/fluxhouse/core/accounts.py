@@ -22,8 +22,6 @@ from sqlalchemy import (
 from fluxhouse.core.ids import new_id
 from fluxhouse.database.schema import Instant, metadata
 
-HEAVIEST = 1000
-
 accounts = Table(
     "accounts",
     metadata,
@@ -98,13 +96,6 @@ def found(connection: Connection, text: str, limit: int) -> list[Account]:
     """Accounts whose name has the text in it, by name."""
     query = select(accounts).where(accounts.c.name.icontains(text, autoescape=True)) if text else select(accounts)
     return [from_row(row) for row in connection.execute(query.order_by(accounts.c.name).limit(limit))]
-
-
-def set_weight(connection: Connection, account_id: str, weight: int) -> None:
-    """Give another share of what waits, from the next submit; ValueError where it is none."""
-    if not 1 <= weight <= HEAVIEST:
-        raise ValueError(f"a weight is a whole number from 1 to {HEAVIEST}")
-    connection.execute(update(accounts).where(accounts.c.id == account_id).values(weight=weight))
 
 
 def suspend(connection: Connection, account_id: str, suspended: bool) -> None:
