@@ -151,7 +151,7 @@ def _check_size(values: Mapping[str, Value], ratio: str | None) -> None:
         raise InvalidParameter("`megapixels` 0.25 cannot go with `width` and `height`.", field="megapixels")
 
 
-def _input_values(values: Mapping[str, Value]) -> tuple[tuple[str, str], ...]:
+def _input_values(values: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     """The pictures named: for a Fill model the picture and its mask, for Kontext perhaps several, else at most one."""
     if filled := [(name, str(values[name])) for name in FILL_FIELDS if values.get(name) is not None]:
         return tuple(filled)

@@ -19,7 +19,7 @@ from fluxhouse.client.errors import (
     Timeout,
 )
 from fluxhouse.client.events import Ended, Event, ImageReady, Preview, StatusChanged, Step
-from fluxhouse.client.facts import Credits, File, JobError, Licence, Model, Progress, Quote, UsageDay
+from fluxhouse.client.facts import Credits, File, JobError, Licence, Lora, Model, Progress, Quote, UsageDay
 from fluxhouse.client.retry import Retry
 from fluxhouse.client.sync_client import Client
 from fluxhouse.client.sync_jobs import Image, Job
@@ -47,6 +47,7 @@ __all__ = [
     "JobError",
     "JobFailed",
     "Licence",
+    "Lora",
     "Model",
     "NotFound",
     "PermissionDenied",

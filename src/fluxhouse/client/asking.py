@@ -1,4 +1,4 @@
-"""What a call sends: parameters as a JSON body, pictures as bytes, and everything that stays the same when repeated."""
+"""What a call sends: parameters as a JSON body, files as bytes, and everything that stays the same when repeated."""
 
 from __future__ import annotations
 
@@ -10,21 +10,28 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from fluxhouse.client.facts import File, ImageFacts
+from fluxhouse.client.facts import File, ImageFacts, Lora
 
-Picture = str | PathLike[str] | bytes | BinaryIO
+Content = PathLike[str] | bytes | BinaryIO
+Picture = str | Content
 _JSON = {"Content-Type": "application/json"}
+_BYTES = {"Content-Type": "application/octet-stream"}
+_FETCH_SECONDS = 660.0  # the server fetches a LoRA for ten minutes, and then reads it
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request, the same each time it is sent; `path` is below `/api/v1/`, or an address of its own."""
+    """One request, the same each time it is sent; `path` is below `/api/v1/`, or an address of its own.
+
+    `patience` is how many seconds the answer may take where that is longer than usual.
+    """
 
     method: str
     path: str
     params: Mapping[str, str | int] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
+    patience: float = 0.0
 
 
 def get(path: str, **params: str | int | None) -> Call:
@@ -47,8 +54,22 @@ def segment(name: str) -> str:
     return quote(name, safe="")
 
 
-def read_picture(source: Picture) -> bytes:
-    """The bytes of a picture given as a path, as bytes or as an open binary file."""
+def add_lora(source: str | Content, name: str | None) -> Call:
+    """Registering a LoRA: a file's content with its name, or the place to fetch it from.
+
+    Raises OSError for a file that cannot be read, and ValueError for content that nobody names.
+    """
+    if isinstance(source, str) and ("://" in source or not Path(source).is_file()):
+        body = {"url": source} | ({} if name is None else {"name": name})
+        return Call("POST", "loras", headers=_JSON, content=json.dumps(body).encode(), patience=_FETCH_SECONDS)
+    named = name or _stem(source)
+    if not named:
+        raise ValueError("`name` is needed: what is no file on disk has none of its own")
+    return Call("POST", "loras", {"name": named}, _BYTES, read_content(source), _FETCH_SECONDS)
+
+
+def read_content(source: str | Content) -> bytes:
+    """The bytes of a file given as a path, as bytes or as an open binary file."""
     if isinstance(source, bytes):
         return source
     if isinstance(source, str | PathLike):
@@ -63,11 +84,18 @@ def write_picture(path: str | PathLike[str], content: bytes) -> Path:
     return target
 
 
+def _stem(source: str | Content) -> str:
+    path = source if isinstance(source, str | PathLike) else getattr(source, "name", "")
+    return Path(path).stem if isinstance(path, str | PathLike) else ""
+
+
 def _worded(name: str, value: object) -> object:
-    if isinstance(value, File):
+    if isinstance(value, File | Lora):
         return value.id
     if isinstance(value, ImageFacts):
         return value.url
+    if isinstance(value, dict):
+        return {key: _worded(name, one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_worded(name, one) for one in value]
     if isinstance(value, bytes | PathLike) or hasattr(value, "read"):

@@ -12,9 +12,10 @@ from uuid import uuid4
 
 import httpx2
 
-from fluxhouse.client.asking import Call, Picture, post, read_picture, segment, write_picture
+from fluxhouse.client.asking import Call, Picture, post, read_content, segment, write_picture
 from fluxhouse.client.async_following import AsyncFollower
 from fluxhouse.client.async_jobs import AsyncJob
+from fluxhouse.client.async_loras import AsyncLoras
 from fluxhouse.client.async_reads import AsyncReads
 from fluxhouse.client.async_wire import AsyncWire
 from fluxhouse.client.errors import Conflict, Timeout
@@ -28,7 +29,7 @@ URL_VARIABLE = "FLUXHOUSE_API_URL"
 LOCAL_URL = "http://127.0.0.1:8000"
 
 
-class AsyncClient(AsyncReads):
+class AsyncClient(AsyncReads, AsyncLoras):
     """An installation of Fluxhouse, for programs; each call raises `FluxhouseError`.
 
     `api_key` and `url` come from `FLUXHOUSE_API_KEY` and `FLUXHOUSE_API_URL` where they are not given, and the address
@@ -132,7 +133,7 @@ class AsyncClient(AsyncReads):
         >>> photo = await client.upload("photo.jpg")
         >>> job = await client.run("flux-kontext-dev", "make it night", input_image=photo)
         """
-        content = await to_thread(read_picture, picture)
+        content = await to_thread(read_content, picture)
         # Sent again after a lost answer it may be kept twice, which costs nothing and ends when it expires.
         headers = {"Content-Type": "application/octet-stream"}
         return await self._wire.ask(Call("POST", "files", headers=headers, content=content), file_of)

@@ -1,4 +1,4 @@
-"""What the API tells, as frozen values: jobs and images without their colour, models, files, prices, credits, usage."""
+"""What the API tells, as frozen values: jobs and images without their colour, models, files, LoRAs, prices, usage."""
 
 from __future__ import annotations
 
@@ -84,6 +84,24 @@ class File:
     size_bytes: int
     created_at: datetime
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A registered LoRA; give it, or its `id`, wherever a model takes one.
+
+    `format` says who spells it so, `source` where it was fetched from, None for a file that was handed in.
+    `ignored_tensors` are those for the text encoders, to which LoRAs are not applied.
+    """
+
+    id: str
+    name: str
+    format: str
+    size_bytes: int
+    sha256: str
+    ignored_tensors: int
+    created_at: datetime
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from fluxhouse.client.errors import ServerError
-from fluxhouse.client.facts import Credits, File, JobError, Licence, Model, Progress, Quote, UsageDay
+from fluxhouse.client.facts import Credits, File, JobError, Licence, Lora, Model, Progress, Quote, UsageDay
 
 T = TypeVar("T")
 Body = Mapping[str, Any]
@@ -78,6 +78,25 @@ def file_of(body: Body) -> File:
         created_at=datetime.fromisoformat(body["createdAt"]),
         expires_at=datetime.fromisoformat(body["expiresAt"]),
     )
+
+
+def lora_of(body: Body) -> Lora:
+    """A registered LoRA."""
+    return Lora(
+        id=body["loraId"],
+        name=body["name"],
+        format=body["format"],
+        size_bytes=body["sizeBytes"],
+        sha256=body["sha256"],
+        ignored_tensors=body["ignoredTensors"],
+        created_at=datetime.fromisoformat(body["createdAt"]),
+        source=body.get("source"),
+    )
+
+
+def loras_of(body: Body) -> tuple[Lora, ...]:
+    """The account's LoRAs."""
+    return tuple(lora_of(entry) for entry in body["loras"])
 
 
 def model_of(body: Body) -> Model:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 
 import httpx2
@@ -28,6 +28,10 @@ class Retry:
     first_seconds: float = 0.5
     longest_seconds: float = 8.0
     total_seconds: float = 120.0
+
+    def lasting(self, seconds: float) -> Retry:
+        """As hard, for at least so many seconds in all."""
+        return replace(self, total_seconds=max(self.total_seconds, seconds))
 
     def pause(self, failures: int) -> float:
         """Seconds to pause after so many failures in a row, at least one."""

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import httpx2
 
-from fluxhouse.client.asking import Call, Picture, post, read_picture, segment, write_picture
+from fluxhouse.client.asking import Call, Picture, post, read_content, segment, write_picture
 from fluxhouse.client.errors import Conflict, Timeout
 from fluxhouse.client.events import Ended, Event
 from fluxhouse.client.facts import File, ImageFacts, JobFacts
@@ -21,6 +21,7 @@ from fluxhouse.client.reading import file_of
 from fluxhouse.client.retry import Deadline, Retry
 from fluxhouse.client.sync_following import Follower
 from fluxhouse.client.sync_jobs import Job
+from fluxhouse.client.sync_loras import Loras
 from fluxhouse.client.sync_reads import Reads
 from fluxhouse.client.sync_wire import Wire
 
@@ -29,7 +30,7 @@ URL_VARIABLE = "FLUXHOUSE_API_URL"
 LOCAL_URL = "http://127.0.0.1:8000"
 
 
-class Client(Reads):
+class Client(Reads, Loras):
     """An installation of Fluxhouse, for programs; each call raises `FluxhouseError`.
 
     `api_key` and `url` come from `FLUXHOUSE_API_KEY` and `FLUXHOUSE_API_URL` where they are not given, and the address
@@ -133,7 +134,7 @@ class Client(Reads):
         >>> photo = client.upload("photo.jpg")
         >>> job = client.run("flux-kontext-dev", "make it night", input_image=photo)
         """
-        content = read_picture(picture)
+        content = read_content(picture)
         # Sent again after a lost answer it may be kept twice, which costs nothing and ends when it expires.
         headers = {"Content-Type": "application/octet-stream"}
         return self._wire.ask(Call("POST", "files", headers=headers, content=content), file_of)

@@ -68,10 +68,10 @@ class Wire:
         self._http.close()
 
     def _answered(self, call: Call, deadline: Deadline) -> httpx2.Response:
-        attempts = Attempts(self.retry, deadline)
+        attempts = Attempts(self.retry.lasting(call.patience), deadline)
         while True:
             try:
-                response = self._once(call, attempts.seconds_left(self._timeout))
+                response = self._once(call, attempts.seconds_left(max(self._timeout, call.patience)))
             except httpx2.RequestError as fault:
                 failure = lost(fault)
             else:
