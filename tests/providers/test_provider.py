@@ -100,15 +100,19 @@ async def test_a_vendor_that_is_not_there_is_unavailable(vendors, run, record):
 
 async def test_a_failure_beside_a_made_image_is_charged(vendors, run, record):
     """One image is there and paid for, so nobody else is asked behind the operator's back."""
-    vendors.refusals = [JSONResponse({"detail": "no"}, 422)]
-    with pytest.raises(ProviderRefused) as refused:
-        await run(vendors.provider("replicate", slots=1), count=1)
-    assert not refused.value.charged
-    vendors.refusals, vendors.looks = [], 1
     record.rows["replicate", 1] = [ErrandState.FAILED, {"id": "gone"}]
     with pytest.raises(ProviderFailed) as failed:
-        await run(vendors.provider("replicate", slots=1), count=2)
+        await run(vendors.provider("replicate", exact=True), count=2)
     assert failed.value.charged
+    assert record.states == ["made", "failed"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_is_busy_for_one_image_is_waited_for_beside_another(vendors, run, record, name):
+    """Nothing that was sent is dropped for it: the one is kept, and the other sent for until it is taken."""
+    vendors.refusals = [JSONResponse(BUSY, 429)] * 3
+    assert len(await run(vendors.provider(name, slots=1), count=4)) == 4
+    assert (len(vendors.submits), record.states) == (7, ["made"] * 4)
 
 
 async def test_the_breaker_keeps_a_vendor_that_fails_from_being_asked(vendors, run):

@@ -159,8 +159,25 @@ async def test_who_holds_an_errand_goes_on_with_it_first(routed, working):
     assert (row.served_by, second.fresh, first.fresh) == ("second", [True, False], [])
 
 
+async def test_what_was_cancelled_while_nobody_worked_is_withdrawn(routed, working):
+    """A job that waits after a restart has left its errand at the provider, and its end finds it there."""
+    card = FarCard("first")
+    card._step_seconds = 10.0
+    stage = await routed(card)
+    job = await stage.submit()
+    await stage.until(job, lambda _: card.asked > 0)
+    await stage.at_work.stop()
+    await stage.cancel(job)
+    assert (await stage.job(job)).state is JobState.CANCELLED
+    assert card.withdrawn == []
+    await working(stage)
+    async with asyncio.timeout(5):
+        while not card.withdrawn:  # noqa: ASYNC110  Nothing tells.
+            await asyncio.sleep(0.01)
+
+
 async def test_what_a_cancelled_job_left_is_withdrawn(routed):
-    """Also where nobody was at work on it any more when it was cancelled."""
+    """The provider is told within moments that nobody wants it any more."""
     card = FarCard("first")
     card._step_seconds = 10.0
     stage = await routed(card)

@@ -12,7 +12,7 @@ class Breaker:
     """Open after `failures` in a row, for `seconds`; then one caller is let through, by whose luck it closes or not."""
 
     def __init__(
-        self, name: str, failures: int = 5, seconds: float = 30.0, clock: Callable[[], float] = time.monotonic
+        self, name: str, failures: int = 5, seconds: float = 10.0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._name = name
         self._most = failures

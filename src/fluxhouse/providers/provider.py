@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -110,27 +111,54 @@ class Round:
         return self._provider.slots
 
     async def generate(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
-        """Yield each image when it is there, from as many errands, and `Finished`. Closing it withdraws nothing."""
+        """Yield each image when it is there, from as many errands, and `Finished`. Closing it withdraws nothing.
+
+        Where one fails the others are waited for all the same: they are paid for. Once there is one, those for which
+        the vendor was not available are tried again until the patience is over.
+        """
         started = time.monotonic()
         if request.loras:
             raise ProviderRefused(f"{self.name} cannot be given LoRAs.", field="loras")
         if request.negative_prompt is not None:
             raise ProviderRefused(f"{self.name} cannot be given a negative prompt.", field="negative_prompt")
         pictures = await asyncio.to_thread(lambda: [Picture.read(path) for path in inputs])
-        tasks = [asyncio.create_task(self._run(request, index, pictures)) for index in range(request.count)]
-        made = 0
+        missing, made = set(range(request.count)), False
+        while missing:
+            failures: list[ProviderFailed] = []
+            async with aclosing(self._tried(request, missing, pictures)) as tried:
+                async for image in tried:
+                    if isinstance(image, MadeImage):
+                        missing, made = missing - {image.index}, True
+                        yield image
+                    else:
+                        failures.append(image)
+            if missing:
+                self._give_up_or_not(failures, made, time.monotonic() - started)
+                await asyncio.sleep(self._options.longest_look_seconds)
+        yield Finished(time.monotonic() - started)
+
+    def _give_up_or_not(self, failures: Sequence[ProviderFailed], made: bool, seconds: float) -> None:
+        """Raise the worst of the failures unless time may mend them and somebody has paid already."""
+        worst = next((one for one in failures if not isinstance(one, ProviderUnavailable)), failures[0])
+        if not made or seconds > self._options.patience_seconds or not isinstance(worst, ProviderUnavailable):
+            worst.charged = made or any(one.charged for one in failures)
+            raise worst
+
+    async def _tried(
+        self, request: GenerationRequest, indexes: Iterable[int], pictures: Sequence[Picture]
+    ) -> AsyncGenerator[MadeImage | ProviderFailed, None]:
+        """Run the errands of these images together; each one's picture, or what kept it from coming."""
+        tasks = [asyncio.create_task(self._run(request, index, pictures)) for index in sorted(indexes)]
         try:
             for next_done in asyncio.as_completed(tasks):
-                yield await next_done
-                made += 1
-        except ProviderFailed as failure:
-            failure.charged = failure.charged or made > 0
-            raise
+                try:
+                    yield await next_done
+                except ProviderFailed as failure:
+                    yield failure
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        yield Finished(time.monotonic() - started)
 
     async def _run(self, request: GenerationRequest, index: int, pictures: Sequence[Picture]) -> MadeImage:
         """One errand, from wherever it stands to its picture."""

@@ -39,7 +39,7 @@ class CourseOptions:
     after_charge: bool = False
     patience_seconds: float = 900.0
     pause_seconds: float = 1.0
-    longest_pause_seconds: float = 30.0
+    longest_pause_seconds: float = 5.0
 
 
 class Course:
@@ -75,9 +75,9 @@ class Course:
                         raise
                 if isinstance(failure, ProviderUnavailable):
                     waiting.append(stop)
+                log.warning("backend_passed_over", backend=stop.backend.name, code=failure.code, reason=failure.message)
                 if not self._goes_on(failure):
                     break
-                log.warning("backend_passed_over", backend=stop.backend.name, code=failure.code, reason=failure.message)
             if not waiting or loop.time() > deadline:
                 raise failure
             stops = waiting
