@@ -24,7 +24,7 @@ _SIZES = ((1, 1), (1, 1), (2, 2), (2, 1), (1, 2))
 _NOISE = 0.06
 _MEASURED = 96
 
-_RATE = 3e-4
+_RATE = 2e-4
 """Without normalisation, faster steps undo what the start has right."""
 
 

@@ -119,7 +119,7 @@ class Learner:
 
 def pace(done: int, updates: int) -> float:
     """The share of the learning rate at which update `done` (from 0) of `updates` is made."""
-    rise = min(1.0, (done + 1) / min(100, max(1, updates // 10)))
+    rise = min(1.0, (done + 1) / min(500, max(1, updates // 10)))
     fall_from = updates * 4 // 5
     if done < fall_from:
         return rise
