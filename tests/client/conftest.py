@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import save
 
 from fluxhouse import AsyncClient, Client
 from fluxhouse.client import Retry
@@ -162,6 +164,18 @@ def photo() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (64, 48), (200, 90, 40)).save(file, "PNG")
     return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def lora_file() -> Callable[[float], bytes]:
+    """Makes a small whole LoRA; another seed is another content."""
+
+    def make(seed: float) -> bytes:
+        shapes = {"lora_A": (2, 4), "lora_B": (6, 2)}
+        tensors = {name: np.full(shape, seed, np.float32) for name, shape in shapes.items()}
+        return save({f"transformer.x_embedder.{name}.weight": tensor for name, tensor in tensors.items()})
+
+    return make
 
 
 @pytest.fixture

@@ -5,18 +5,9 @@ from __future__ import annotations
 import io
 import json
 
-import numpy as np
 import pytest
-from safetensors.numpy import save
 
 from fluxhouse.client import InvalidRequest, NotFound
-
-
-def lora_file(seed):
-    """A small whole LoRA; another seed is another content."""
-    shapes = {"lora_A": (2, 4), "lora_B": (6, 2)}
-    tensors = {name: np.full(shape, seed, np.float32) for name, shape in shapes.items()}
-    return save({f"transformer.x_embedder.{name}.weight": tensor for name, tensor in tensors.items()})
 
 
 async def passed(request, send):
@@ -25,14 +16,14 @@ async def passed(request, send):
 
 
 @pytest.fixture
-def style(tmp_path):
+def style(tmp_path, lora_file):
     """A LoRA's file on disk."""
     path = tmp_path / "style.safetensors"
     path.write_bytes(lora_file(1))
     return path
 
 
-async def test_a_lora_is_registered_used_and_forgotten(client, kit, style):
+async def test_a_lora_is_registered_used_and_forgotten(client, kit, style, lora_file):
     """By path or as an open file it has the file's name, as bytes the one given; jobs name it by what came back."""
     mine = await client.add_lora(style)
     with style.open("rb") as file:
@@ -72,7 +63,7 @@ async def test_a_text_that_is_no_file_is_where_to_fetch_it(client, line):
     assert json.loads(line.sent[-1].content) == {"url": "https://127.0.0.1/style.safetensors", "name": "style"}
 
 
-async def test_bytes_need_a_name(client, line):
+async def test_bytes_need_a_name(client, line, lora_file):
     """Nothing is sent without one."""
     with pytest.raises(ValueError, match="name"):
         await client.add_lora(lora_file(1))

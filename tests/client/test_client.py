@@ -50,9 +50,10 @@ def test_the_import_is_light():
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_the_guides_examples_work(installation, key, photo, tmp_path, number):
+def test_the_guides_examples_work(installation, key, photo, lora_file, tmp_path, number):
     """Each as it stands there, in a process of its own."""
     (tmp_path / "fox.png").write_bytes(photo)
+    (tmp_path / "style.safetensors").write_bytes(lora_file(1))
     environment = os.environ | {"FLUXHOUSE_API_KEY": key, "FLUXHOUSE_API_URL": installation.url}
     environment["PYTHONPATH"] = str(ROOT / "src")
     ended = subprocess.run(
@@ -64,4 +65,4 @@ def test_the_guides_examples_work(installation, key, photo, tmp_path, number):
 
 def test_the_guide_has_its_examples():
     """One for each part."""
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
