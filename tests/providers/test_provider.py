@@ -125,7 +125,10 @@ async def test_the_breaker_keeps_a_vendor_that_fails_from_being_asked(vendors, r
         with pytest.raises(ProviderUnavailable):
             await run(provider)
     assert (len(vendors.submits), provider.is_open) == (2, True)
-    now[0] = 30.0
+    now[0] = 29.0
+    with pytest.raises(ProviderUnavailable):
+        await run(provider)
+    now[0] = 30.0  # To have been kept out did not make it longer.
     await run(provider)
     assert (len(vendors.submits), provider.is_open) == (3, False)
 

@@ -199,26 +199,33 @@ class Round:
         """
         if not errand.fresh and not self._options.exact:
             raise ProviderSilent(charged=True)
-        breaker = self._provider.breaker
         try:
-            breaker.enter()
-            sent = await self._vendor.send(wish)
+            sent = await self._asked(wish)
         except ProviderUnavailable as failure:
-            breaker.failed()
             # An earlier sending may have arrived though this one has not.
             failure.charged = not errand.fresh
             if errand.fresh:
                 await self._errands.ended(errand, ErrandState.REFUSED)
             raise
         except Unanswered:
-            breaker.failed()
             log.warning("provider_silent", provider=self.name, image=errand.index)
             if self._options.exact:
                 raise ProviderUnavailable(f"{self.name} did not answer.", charged=True) from None
             raise ProviderSilent(charged=True) from None
-        breaker.succeeded()
         if not isinstance(sent, Made):
             await self._errands.accepted(errand, sent)
+        return sent
+
+    async def _asked(self, wish: Wish) -> Mapping[str, str] | Made:
+        """Send where the breaker lets through, and tell it what came of that; being kept out is no failure."""
+        breaker = self._provider.breaker
+        breaker.enter()
+        try:
+            sent = await self._vendor.send(wish)
+        except (ProviderUnavailable, Unanswered):
+            breaker.failed()
+            raise
+        breaker.succeeded()
         return sent
 
     async def _looked_after(self, receipt: Mapping[str, str]) -> Made:
