@@ -46,3 +46,10 @@ def test_loras_are_told_in_the_models_own_parameters():
     assert (several.names, several.scales, several.most) == ("hf_loras", "lora_scales", 8)
     assert (one.names, one.scales, one.most) == ("lora_weights", "lora_scale", 1)
     assert form_of(CATALOG.model("flux-fill-dev"), {}).loras is None
+
+
+def test_a_model_that_reads_several_pictures_says_how_many():
+    """Kontext [dev] up to four; the others one, or none."""
+    most = {name: form_of(CATALOG.model(name), {}) for name in ("flux-kontext-dev", "flux-dev", "flux-fill-dev")}
+    assert [form.most_pictures for form in most.values()] == [4, 1, 1]
+    assert [form.picture for form in most.values()] == ["input_image", "input_image", "image"]

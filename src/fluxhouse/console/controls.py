@@ -57,11 +57,15 @@ class LoraPicker:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The controls of one model: those that everybody needs, and the rest."""
+    """The controls of one model: those that everybody needs, and the rest.
+
+    `picture` names the parameter for an input picture; more than one, up to `most_pictures`, go into `input_images`.
+    """
 
     usual: Sequence[Control]
     rest: Sequence[Control]
     picture: str | None
+    most_pictures: int
     masked: bool
     loras: LoraPicker | None
 
@@ -78,6 +82,7 @@ def form_of(model: Model, serving: Mapping[str, Serving]) -> Form:
         usual=[control for control in shown if control.parameter.name in _USUAL],
         rest=[control for control in shown if control.parameter.name not in _USUAL],
         picture=next((name for name in _PICTURES if model.parameter(name)), None),
+        most_pictures=_most_pictures(model),
         masked=model.parameter("mask") is not None,
         loras=_loras(model),
     )
@@ -111,6 +116,11 @@ def _default(parameter: Parameter, served: Serving | None) -> str:
     if served is not None and parameter.name == "guidance_scale" and served.guidance is not None:
         return f"{served.guidance:g}"
     return ""
+
+
+def _most_pictures(model: Model) -> int:
+    several = model.parameter("input_images")
+    return several.max_items or 1 if several is not None and several.supported else 1
 
 
 def _loras(model: Model) -> LoraPicker | None:

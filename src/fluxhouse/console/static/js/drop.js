@@ -1,13 +1,14 @@
-// The input picture: chosen, dropped or pasted, uploaded at once, and shown from a copy that a reload keeps.
-import { API, ask, blobOf, forget, recall, remember, say } from './api.js';
+// The input pictures: chosen, dropped or pasted, uploaded at once, and shown from copies that a reload keeps.
+import { API, ask, blobOf, recall, remember, say } from './api.js';
 import { complain } from './form.js';
 
-const SHOWN = 768;  // pixels of the copy's longer side
+const SHOWN = 768;  // pixels of a copy's longer side
 const place = document.querySelector('[data-picture]');
-const hidden = place?.querySelector('input[type=hidden]');
-const picked = place?.querySelector('.picked');
+const most = Number(place?.dataset.most);
+let kept = [];
 
-export const picture = { id: null, width: 0, height: 0, url: null };
+// The first picture, which decides the shape; without an address where there is none.
+export const picture = { width: 0, height: 0, url: null };
 export const wanted = () => Boolean(place);
 
 async function copyOf(blob) {
@@ -20,52 +21,69 @@ async function copyOf(blob) {
   return canvas.toDataURL('image/jpeg', 0.85);
 }
 
-function show(kept) {
-  if (picture.url) URL.revokeObjectURL(picture.url);
-  Object.assign(picture, { id: null, width: 0, height: 0, url: null }, kept && {
-    id: kept.id, width: kept.width, height: kept.height, url: URL.createObjectURL(blobOf(kept.copy)),
+function line(one, at) {
+  const row = place.querySelector('template').content.cloneNode(true).firstElementChild;
+  const image = row.querySelector('img'), act = (name) => row.querySelector(`[data-${name}]`);
+  image.src = one.url;
+  image.alt = `Input picture ${at + 1}`;
+  act('facts').textContent = `${one.width} × ${one.height}`;
+  act('earlier').hidden = at === 0;
+  act('earlier').addEventListener('click', () => show([one, ...kept.filter((other) => other !== one)]));
+  act('remove').addEventListener('click', () => {
+    show(kept.filter((other) => other !== one));
+    document.getElementById('f-picture').focus();
   });
-  hidden.value = picture.id ?? '';
-  picked.hidden = !kept;
+  return row;
+}
+
+function show(next) {
+  for (const one of kept) if (!next.includes(one)) URL.revokeObjectURL(one.url);
+  kept = next;
+  for (const one of kept) one.url ??= URL.createObjectURL(blobOf(one.copy));
+  const [first] = kept, ids = kept.map(({ id }) => id);
+  Object.assign(picture, { width: first?.width ?? 0, height: first?.height ?? 0, url: first?.url ?? null });
+  place.querySelector('[data-one]').value = ids.length === 1 ? ids[0] : '';
+  const several = place.querySelector('[data-several]');
+  if (several) several.value = ids.length > 1 ? JSON.stringify(ids) : '';
+  place.querySelector('[data-pictures]').replaceChildren(...kept.map(line));
   const strength = document.querySelector('[data-field=prompt_strength]');
-  if (strength) strength.hidden = !kept;
-  if (kept) {
-    picked.querySelector('img').src = picture.url;
-    picked.querySelector('[data-facts]').textContent = `${kept.width} × ${kept.height}`;
-  }
+  if (strength) strength.hidden = !first;
+  remember('pictures', kept.map(({ url, ...rest }) => rest));
   place.dispatchEvent(new CustomEvent('picture', { bubbles: true }));
   place.dispatchEvent(new Event('input', { bubbles: true }));
 }
 
-export async function take(blob) {
+// A new picture takes the place of all others, or where several may be is one more.
+export async function take(blob, instead = most === 1) {
   try {
+    if (!instead && kept.length >= most) throw new Error(`At most ${most} pictures: remove one first.`);
     say('Uploading the picture');
     place.setAttribute('aria-busy', 'true');
     const file = await ask('POST', `${API}/files`, blob);
-    const kept = { id: file.fileId, width: file.width, height: file.height, until: file.expiresAt, copy: await copyOf(blob) };
-    remember('picture', kept);
-    show(kept);
+    const one = { id: file.fileId, width: file.width, height: file.height, until: file.expiresAt, copy: await copyOf(blob) };
+    show(instead ? [one] : [...kept, one]);
     say('The picture is there');
   } catch (error) {
-    complain(error.field ? error : Object.assign(error, { field: place.dataset.picture }));
+    complain(Object.assign(error, { field: place.dataset.picture }));
   } finally {
     place.removeAttribute('aria-busy');
   }
 }
 
 export function drop() {
-  if (!place) return;
-  forget('picture');
   place.querySelector('input[type=file]').value = '';
-  show(null);
+  show([]);
 }
 
-const pictureIn = (items) => [...items ?? []].find((file) => file.type.startsWith('image/'));
+async function takeAll(files) {
+  for (const file of [...files ?? []].filter(({ type }) => type.startsWith('image/')).slice(0, most)) await take(file);
+}
+
+const hasPictures = (files) => [...files ?? []].some(({ type }) => type.startsWith('image/'));
 
 if (place) {
   const zone = place.querySelector('.zone');
-  place.querySelector('input[type=file]').addEventListener('change', ({ target }) => target.files[0] && take(target.files[0]));
-  place.querySelector('[data-remove]').addEventListener('click', drop);
+  place.querySelector('input[type=file]').addEventListener('change', ({ target }) => takeAll(target.files));
   addEventListener('dragover', (event) => {
     if (!event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
@@ -75,15 +93,10 @@ if (place) {
   addEventListener('dragleave', (event) => { if (!event.relatedTarget) zone.classList.remove('over'); });
   addEventListener('drop', (event) => {
     zone.classList.remove('over');
-    const file = pictureIn(event.dataTransfer?.files);
-    if (!file) return;
+    if (!hasPictures(event.dataTransfer?.files)) return;
     event.preventDefault();
-    take(file);
+    takeAll(event.dataTransfer.files);
   });
-  addEventListener('paste', (event) => {
-    const file = pictureIn(event.clipboardData?.files);
-    if (file) take(file);
-  });
-  const kept = recall('picture');
-  show(kept && new Date(kept.until) > new Date() ? kept : null);
+  addEventListener('paste', (event) => takeAll(event.clipboardData?.files));
+  show((recall('pictures') ?? []).filter(({ until }) => new Date(until) > new Date()));
 }

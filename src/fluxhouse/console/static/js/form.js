@@ -8,6 +8,7 @@ function valueOf(field) {
   if (field.type === 'radio') return field.checked && field.value ? field.value : undefined;
   const text = field.dataset.type === 'number' ? field.value.trim() : field.value;
   if (text.trim() === '') return undefined;
+  if (field.dataset.type === 'list') return JSON.parse(text);
   return field.dataset.type === 'number' ? Number(text) : text;
 }
 
@@ -34,6 +35,8 @@ export function write(body) {
   }
   const lock = form.querySelector('#seed-lock');
   if (lock) lock.checked = body.seed !== undefined;
+  const rest = form.querySelector('.more');
+  rest.open ||= [...rest.querySelectorAll('[name]')].some((field) => valueOf(field) !== undefined);
   writeLoras(body);
   form.querySelectorAll('[data-slides]').forEach(toSlider);
   showCustom();

@@ -16,8 +16,7 @@ function whole() {
   const body = read();
   const missing = { prompt: 'a' };
   for (const field of form.querySelectorAll('.mask [name]')) missing[field.name] = 'file_0';
-  const own = document.querySelector('.mask') && document.querySelector('[data-picture]')?.dataset.picture;
-  if (own) missing[own] = 'file_0';
+  if (form.querySelector('.mask')) missing[document.querySelector('[data-picture]').dataset.picture] = 'file_0';
   return { ...missing, ...body };
 }
 
@@ -64,7 +63,9 @@ async function showCode() {
 }
 
 function changed() {
-  const { [document.querySelector('[data-picture]')?.dataset.picture ?? '']: _, mask, ...draft } = read();
+  const draft = read();
+  // Pictures are kept by themselves, with a copy to show.
+  for (const field of form.querySelectorAll('.drop [name], .mask [name]')) delete draft[field.name];
   remember('draft', draft);
   run.classList.add('stale');
   clearTimeout(timer);

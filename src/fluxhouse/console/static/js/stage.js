@@ -63,7 +63,7 @@ function deliver(one, asset, job, given) {
   act('download').download = `${job.jobId}-${asset.seed}.${asset.contentType.split('/')[1]}`;
   act('job').href = `/gallery/${job.jobId}`;
   act('use').hidden = !wanted();
-  act('use').addEventListener('click', async () => { await take(await (await fetch(address)).blob()); scrollTo({ top: 0 }); });
+  act('use').addEventListener('click', async () => { await take(await (await fetch(address)).blob(), true); scrollTo({ top: 0 }); });
   act('compare').hidden = !given;
   act('compare').addEventListener('click', () => compare(given, address, asset.width / asset.height));
   act('seed').addEventListener('click', () => {
@@ -79,7 +79,7 @@ export function attach(jobId, request, ratio, onEnd) {
   stepped = new Map();
   const count = request.num_outputs ?? 1, steps = { of: 1 };
   // The picture may be replaced in the form while this job runs: what it was given is kept.
-  const given = request.input_image || request.image ? copyOfPicture() : null;
+  const given = request.input_image || request.input_images || request.image ? copyOfPicture() : null;
   tiles = Array.from({ length: count }, () => tile(request, ratio));
   ui.tiles.replaceChildren(...tiles.map((one) => one.figure));
   at('compare-place').replaceChildren();
