@@ -151,6 +151,22 @@ async def test_one_of_many_is_alone(database):
         assert again
 
 
+async def test_who_is_cancelled_on_the_way_in_lets_the_next_one_in(database):
+    """The name is free again, and no connection is left behind, however early the cancellation comes."""
+
+    async def enter():
+        async with database.alone("sweep"):
+            await asyncio.sleep(10)
+
+    for pause in (0, 0, 0.001, 0.005):
+        entering = asyncio.create_task(enter())
+        await asyncio.sleep(pause)
+        entering.cancel()
+        await asyncio.wait([entering])
+        async with database.alone("sweep") as mine:
+            assert mine
+
+
 async def test_a_restart_is_outlasted():
     """The server crashes and comes back: calls made meanwhile are answered, and a listener hears that it was deaf."""
     server = OwnPostgres()

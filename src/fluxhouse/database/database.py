@@ -80,8 +80,10 @@ class Database:
         Where the connection is lost meanwhile another may enter, so what is done inside must bear being done twice.
         """
         entered = self._driver.alone(name)
-        mine = await asyncio.to_thread(entered.__enter__)
+        entering = asyncio.create_task(asyncio.to_thread(entered.__enter__))
         try:
-            yield mine
+            yield await asyncio.shield(entering)
         finally:
-            await asyncio.to_thread(entered.__exit__, None, None, None)
+            await asyncio.wait([entering])  # who is cancelled on the way in has the connection all the same
+            if entering.exception() is None:
+                await asyncio.to_thread(entered.__exit__, None, None, None)

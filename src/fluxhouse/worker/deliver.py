@@ -35,6 +35,7 @@ Renderer = Callable[[Job], Mapping[str, Any]]
 Signer = Callable[[str, datetime, bytes, Sequence[bytes]], Mapping[str, str]]
 
 FIELD = "webhook_url"
+_GATHER_SECONDS = 0.1  # one look for what rings meanwhile: each process of a fleet hears of every change of every job
 _TYPES = {
     JobState.SUCCEEDED: "job.completed",
     JobState.FAILED: "job.failed",
@@ -114,6 +115,7 @@ class Deliverer:
                 # The database may be locked, full or away for a while: none of it may end deliveries.
                 log.exception("webhooks_not_read")
             await self._bell.wait(self._options.period_seconds)
+            await asyncio.sleep(_GATHER_SECONDS)
 
     async def stop(self) -> None:
         """Begin no more, give what is under way its grace, and hand back what has not ended by then."""

@@ -167,8 +167,10 @@ async def test_every_picture_costs_its_price(house):
     }
     assert refused(await house.client.post(EDIT, **form)) == (400, "image", "invalid_image")
     assert await house.credits() == {"balance": 97, "held": 0, "available": 97}
-    kept = [path for path in house.platform.settings.files_folder.rglob("*") if path.is_file()]
-    assert len([path for path in kept if "outputs" in path.parts]) == 3
+    store = house.platform.settings.storage_folder
+    assert store is not None
+    kept = [path for path in store.rglob("*") if path.is_file()]
+    assert len([path for path in kept if "outputs" in path.parts and path.suffix == ".png"]) == 3
     assert not [path for path in kept if "inputs" in path.parts]
 
 
