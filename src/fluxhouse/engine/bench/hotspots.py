@@ -11,6 +11,7 @@ from fluxhouse.engine.bench.figures import Figures
 
 _SHOWN = 10
 _REPEATS = 3
+_NAME = 60  # characters; kernels carry their templates in theirs
 
 
 def hotspots(device: torch.device, works: dict[str, Callable[[], object]]) -> Figures:
@@ -38,7 +39,14 @@ def _by_operator(device: torch.device, work: Callable[[], object]) -> dict[str, 
 
 
 def _once(on_cuda: bool, work: Callable[[], object]) -> dict[str, float]:
+    """Of a CPU's operators, or of CUDA's kernels: an operator there would count its kernels again."""
+    kind = "CUDA" if on_cuda else "CPU"
     with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]) as seen:
         work()
     own = "self_device_time_total" if on_cuda else "self_cpu_time_total"
-    return {event.key: float(getattr(event, own)) for event in seen.key_averages()}
+    spent: dict[str, float] = {}
+    for event in seen.key_averages():
+        if event.device_type.name == kind:
+            name = event.key[:_NAME]
+            spent[name] = spent.get(name, 0.0) + float(getattr(event, own))
+    return spent
