@@ -113,7 +113,7 @@ async def test_examples_are_shown_with_what_they_took_and_what_makes_them_again(
     await keep_examples(place.door.storage, "flux-dev", [EXAMPLE], {"0.png": b"picture"})
     text = (await browser.get("/models/flux-dev")).text
     assert "1 credit · 2.2 s · 64 \u00d7 48 · seed 7 · card" in text
-    assert 'href="/playground/flux-dev#%7B%22prompt%22%3A%20%22a%20%3Cfox%3E%22' in text
+    assert 'href="/playground/flux-dev#prompt=a%20%3Cfox%3E&amp;seed=7"' in text
     assert "a &lt;fox&gt; (generated picture)" in text
     picture = await browser.get("/docs/flux-dev/examples/0.png")
     assert (picture.content, picture.headers["content-type"]) == (b"picture", "image/png")

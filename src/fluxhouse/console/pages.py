@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -108,7 +107,7 @@ class Pages:
             "src": self._address(model, example.file),
             "inputs": inputs,
             "code": code,
-            "play": f"/playground/{model.id}#{quote(json.dumps(dict(example.request)))}",
+            "play": f"/playground/{model.id}#{urlencode(example.request, quote_via=quote)}",
         }
 
     def _address(self, model: Model, file: str) -> str:

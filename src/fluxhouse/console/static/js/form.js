@@ -24,7 +24,8 @@ export function read() {
   return { ...body, ...readLoras() };
 }
 
-export function write(body) {
+export function write(given) {
+  const body = given.width ? { aspect_ratio: 'custom', ...given } : given;
   for (const field of form.querySelectorAll('[name]')) {
     if (field.closest('.drop, .mask')) continue;
     const value = body[field.name];

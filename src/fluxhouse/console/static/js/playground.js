@@ -119,8 +119,7 @@ function reset() {
 
 // A request in the fragment, as links from examples and jobs have it, comes before the draft.
 function start() {
-  let shared = null;
-  try { shared = JSON.parse(decodeURIComponent(location.hash.slice(1))); } catch { /* no request */ }
+  const shared = location.hash.includes('=') ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : null;
   if (shared) history.replaceState(null, '', location.pathname);
   const draft = shared ?? recall('draft');
   if (draft) write(draft);
