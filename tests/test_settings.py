@@ -49,6 +49,11 @@ def test_every_variable_is_read(monkeypatch):
         "FLUXHOUSE_PROVIDER_SLOTS": "3",
         "FLUXHOUSE_IDEMPOTENT_PROVIDERS": "replicate, fal",
         "FLUXHOUSE_FALLBACK_AFTER_CHARGE": "true",
+        "FLUXHOUSE_STRIPE_SECRET": "stripe_secret",
+        "FLUXHOUSE_STRIPE_WEBHOOK_SECRET": "whsec_secret",
+        "FLUXHOUSE_STRIPE_API": "http://127.0.0.1:8420/",
+        "FLUXHOUSE_CURRENCY": "eur",
+        "FLUXHOUSE_CREDIT_PACKS": "200=5, 1000=22.50",
         "FLUXHOUSE_DEVICE": "cuda:1",
         "FLUXHOUSE_THREADS": "3",
         "FLUXHOUSE_MODEL_BYTES": "40GB",
@@ -72,7 +77,10 @@ def test_every_variable_is_read(monkeypatch):
     assert (settings.hf_url, settings.lora_bytes) == ("https://hub.example.com", 1_000_000)
     assert (settings.replicate_url, settings.idempotent_providers) == ("http://127.0.0.1:8001", ("replicate", "fal"))
     assert (settings.provider_slots, settings.fallback_after_charge) == (3, True)
-    assert not [secret for secret in ("hf_", "r8_", "fal_", "bfl_", "sk_") if f"{secret}secret" in str(settings.shown())]
+    assert (settings.stripe_api, settings.currency) == ("http://127.0.0.1:8420", "eur")
+    assert settings.credit_packs == {"200": "5", "1000": "22.50"}
+    kinds = ("hf_", "r8_", "fal_", "bfl_", "sk_", "stripe_", "whsec_")
+    assert not [kind for kind in kinds if f"{kind}secret" in str(settings.shown())]
 
 
 def test_a_model_may_have_a_route():
@@ -101,6 +109,11 @@ def test_a_model_may_have_a_route():
         ("FLUXHOUSE_MODELS", "flux-dev=|"),
         ("FLUXHOUSE_FAL_URL", "queue.fal.run"),
         ("FLUXHOUSE_SECRET", "too short"),
+        ("FLUXHOUSE_CREDIT_PACKS", "200"),
+        ("FLUXHOUSE_CREDIT_PACKS", "200=5,200=6"),
+        ("FLUXHOUSE_CREDIT_PACKS", "200=-5"),
+        ("FLUXHOUSE_CURRENCY", "Dollars"),
+        ("FLUXHOUSE_STRIPE_API", "api.stripe.com"),
         ("FLUXHOUSE_DEVICE", "toaster"),
         ("FLUXHOUSE_THREADS", "0"),
         ("FLUXHOUSE_LOG_LEVEL", "loud"),

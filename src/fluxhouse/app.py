@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
+from fluxhouse.console.cashier import Cashier
 from fluxhouse.console.console import Console, is_page
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.visitors import SignInNeeded
@@ -55,12 +56,17 @@ _ACCENTS: Mapping[str, Callable[[PlatformError], Response]] = {
 _BUCKETS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegistry] = ()) -> ASGIApp:
-    """The application over one door; `measured` is what `/metrics` shows beside the requests counted here."""
+def create_app(
+    door: Door, not_ready: NotReady, measured: Sequence[CollectorRegistry] = (), cashier: Cashier | None = None
+) -> ASGIApp:
+    """The application over one door; `measured` is what `/metrics` shows beside the requests counted here.
+
+    Credits can be bought where there is a `cashier`.
+    """
     registry = CollectorRegistry()
     probes = Probes(door.database, lambda: door.clock.now(), not_ready, (registry, *measured))
     api = Starlette(routes=[*native.routes(door), *outputs.routes(door)], exception_handlers={PlatformError: _refused})
-    console = Console(_desk(door, api))
+    console = Console(_desk(door, api, cashier))
 
     async def failed(request: Request, error: Exception) -> Response:
         if is_page(request.url.path):
@@ -88,7 +94,7 @@ def create_app(door: Door, not_ready: NotReady, measured: Sequence[CollectorRegi
     return app
 
 
-def _desk(door: Door, api: ASGIApp) -> Desk:
+def _desk(door: Door, api: ASGIApp, cashier: Cashier | None) -> Desk:
     options = door.options
     return Desk(
         database=door.database,
@@ -109,6 +115,7 @@ def _desk(door: Door, api: ASGIApp) -> Desk:
             "replicate": replicate.names(door.catalog),
             "fal": fal.names(),
         },
+        cashier=cashier,
     )
 
 

@@ -63,6 +63,16 @@ def _networks(value: object) -> object:
     return tuple(ip_network(text.strip()) for text in value.split(",") if text.strip())
 
 
+def _packs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    packs = [re.fullmatch(r"\s*(\d{1,9}(?:\.\d{1,6})?)=(\d{1,9}(?:\.\d{1,2})?)\s*", pack) for pack in value.split(",")]
+    found = {pack[1]: pack[2] for pack in packs if pack}
+    if len(found) < len(packs):
+        raise ValueError("must be credits=price, several separated by commas, such as 200=5,1000=22.50")
+    return found
+
+
 def _names(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
@@ -77,7 +87,8 @@ class Settings(BaseSettings):
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
     registered take at most `lora_bytes`. A provider gets `provider_slots` images at once; `idempotent_providers` keep
     idempotency keys; `fallback_after_charge` lets others stand in where one may have charged. `sign_up` lets strangers
-    make accounts. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    make accounts. `credit_packs` are sold where both secrets of Stripe are set: `200=5` is 200 credits for 5 of
+    `currency`. `device` is the engine's, `threads` too; None leaves their number to the machine.
     """
 
     model_config = SettingsConfigDict(
@@ -109,6 +120,13 @@ class Settings(BaseSettings):
     provider_slots: int = Field(8, ge=1, le=1000)
     idempotent_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
     fallback_after_charge: bool = False
+    stripe_secret: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api: str = "https://api.stripe.com"
+    currency: str = Field("usd", pattern=r"^[a-z]{3}$")
+    credit_packs: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_packs)] = Field(
+        default_factory=lambda: {"200": "5", "1000": "25", "4000": "100"}
+    )
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
@@ -151,7 +169,9 @@ class Settings(BaseSettings):
             )
         return self
 
-    @field_validator("public_url", "hf_url", "civitai_url", "replicate_url", "fal_url", "bfl_url", "openai_url")
+    @field_validator(
+        "public_url", "hf_url", "civitai_url", "replicate_url", "fal_url", "bfl_url", "openai_url", "stripe_api"
+    )
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:
@@ -160,6 +180,14 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an address such as https://images.example.com")
         return url.rstrip("/")
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Settings:
+        if (self.stripe_secret is None) != (self.stripe_webhook_secret is None):
+            raise ValueError(
+                "FLUXHOUSE_STRIPE_SECRET and FLUXHOUSE_STRIPE_WEBHOOK_SECRET are set together or not at all"
+            )
+        return self
 
     @field_validator("secret")
     @classmethod

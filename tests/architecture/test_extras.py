@@ -17,6 +17,7 @@ OWN_EXTRA = {
     "fluxhouse.dialects.mcp.speaking": {"mcp", "opentelemetry"},
     "fluxhouse.tracing.otel": {"opentelemetry"},
     "fluxhouse.storage.s3": {"obstore"},
+    "fluxhouse.console.stripe_checkout": {"stripe"},
     "fluxhouse.worker.procrastination": {"procrastinate", "psycopg"},
 }
 DEVICE_ROOMS = ("fluxhouse.engine", "fluxhouse.builtin")

@@ -7,6 +7,7 @@ from functools import partial
 from importlib import import_module
 
 from fluxhouse.assembly.backends import handed_in, make_backends
+from fluxhouse.assembly.cashier import open_cashier
 from fluxhouse.assembly.platform import Platform
 from fluxhouse.assembly.private import make_data_folder, pepper, read_secret
 from fluxhouse.catalog.catalog import Catalog
@@ -82,6 +83,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         meter,
         None if database.shared is None else Relay(database, database.shared, storage, feed),
         made.providers if works else (),
+        open_cashier(settings),
     )
 
 

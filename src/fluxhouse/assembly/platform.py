@@ -10,6 +10,7 @@ from starlette.types import ASGIApp
 
 from fluxhouse.app import create_app
 from fluxhouse.assembly.backends import make_builtin
+from fluxhouse.console.cashier import Cashier
 from fluxhouse.core.relay import Relay
 from fluxhouse.database.database import Database
 from fluxhouse.database.lock import FolderLock
@@ -47,13 +48,14 @@ class Platform:
         meter: WorkMeter,
         relay: Relay | None = None,
         providers: Sequence[Provider] = (),
+        cashier: Cashier | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
         self.door = door
         meter.watch(engines)
         meter.watch_providers(providers)
-        self.app: ASGIApp = create_app(door, self.not_ready, [meter.registry])
+        self.app: ASGIApp = create_app(door, self.not_ready, [meter.registry], cashier)
         self.probes: ASGIApp = Probes(database, door.clock.now, self.not_ready, [meter.registry]).app()
         self._worker = worker
         self._sweeper = sweeper

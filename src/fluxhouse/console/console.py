@@ -15,6 +15,8 @@ from fluxhouse.console.admin_accounts import AdminAccounts
 from fluxhouse.console.admin_models import AdminModels
 from fluxhouse.console.assets import Assets
 from fluxhouse.console.bridge import PREFIX, Bridge
+from fluxhouse.console.cashier import CheckoutUnavailable
+from fluxhouse.console.checkout import Checkout
 from fluxhouse.console.credits import Credits
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
@@ -48,6 +50,7 @@ _STATUSES: tuple[tuple[type[PlatformError], int, str], ...] = (
     (errors.RequestRejected, 400, "That did not work"),
     (errors.InsufficientCredits, 402, "Not enough credits"),
     (errors.DatabaseUnavailable, 503, "Try again in a moment"),
+    (CheckoutUnavailable, 503, "No payment now"),
 )
 
 
@@ -70,6 +73,7 @@ class Console:
         desk = self._desk
         entrance = Entrance(desk, self._visitors, self._renderer)
         office = Office(desk, self._visitors, self._renderer)
+        checkout = () if desk.cashier is None else Checkout(desk, self._visitors, desk.cashier).routes()
         return [
             Route("/", _home, methods=["GET"]),
             Route("/static/{version}/{path:path}", self._assets.answer, methods=["GET"]),
@@ -77,6 +81,7 @@ class Console:
             *Joining(entrance).routes(),
             *Keys(desk, self._visitors, self._renderer).routes(),
             *Credits(desk, self._visitors, self._renderer).routes(),
+            *checkout,
             *Usage(desk, self._visitors, self._renderer).routes(),
             *Gallery(desk, self._visitors, self._renderer).routes(),
             *JobPages(desk, self._visitors, self._renderer).routes(),

@@ -16,8 +16,9 @@ from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import text_of
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.visitors import Visitors
-from fluxhouse.core import accounts, attempts, audit, ledger, usage, vouchers
+from fluxhouse.core import accounts, attempts, audit, ledger, payments, usage, vouchers
 from fluxhouse.core.ledger import Balance, Entry
+from fluxhouse.core.payments import PaymentOrder
 from fluxhouse.core.sessions import Session
 from fluxhouse.generation.errors import InvalidParameter, PlatformError, RateLimited
 
@@ -114,12 +115,14 @@ class Credits:
         error: PlatformError | None = None,
     ) -> Response:
         before, now = _number(request, "before"), self._desk.clock.now()
-        purse = await self._desk.database.read(
-            lambda connection: _purse(connection, session.person.account_id, before, now)
+        account_id, order_id = session.person.account_id, request.query_params.get("order", "")
+        purse, order = await self._desk.database.read(
+            lambda connection: (_purse(connection, account_id, before, now), _order(connection, account_id, order_id))
         )
         facts: dict[str, Any] = {"code": code, "error": error, "redeemed": _number(request, "redeemed")}
+        facts |= {"packs": () if self._desk.cashier is None else self._desk.cashier.packs}
         return await self._renderer.page(
-            request, "credits.html", status, purse=purse, before=before, cheapest=self._cheapest(), **facts
+            request, "credits.html", status, purse=purse, order=order, before=before, cheapest=self._cheapest(), **facts
         )
 
     def _cheapest(self) -> Model | None:
@@ -134,6 +137,12 @@ def _purse(connection: Connection, account_id: str, before: int | None, now: dat
     spent = sum(day.captured_micro for day in week)
     older = lines[LINES - 1].id if len(lines) > LINES else None
     return Purse(ledger.balance(connection, account_id), spent, lines[:LINES], older)
+
+
+def _order(connection: Connection, account_id: str, order_id: str) -> PaymentOrder | None:
+    """The account's own order from which a payer comes back."""
+    newest = payments.orders_of(connection, account_id, LINES) if order_id else []
+    return next((order for order in newest if order.id == order_id), None)
 
 
 def _number(request: Request, name: str) -> int | None:

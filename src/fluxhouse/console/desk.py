@@ -10,6 +10,7 @@ from decimal import Decimal
 from starlette.types import ASGIApp
 
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.console.cashier import Cashier
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.model_terms import Offer
 from fluxhouse.database.database import Database
@@ -40,6 +41,7 @@ class Desk:
     usd_per_credit: Decimal
     sign_up: bool = False
     sdk_names: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    cashier: Cashier | None = None
 
     @property
     def is_secure(self) -> bool:

@@ -39,8 +39,8 @@ class Renderer:
         self._desk = desk
         self._visitors = visitors
         self._assets = assets
-        self.form_action = "'self'"
-        """Where forms may lead to; a checkout's host is added by who needs it."""
+        # Browsers apply it to redirects as well: buying credits leads from a form of ours to the cashier's page.
+        self._form_action = "'self'" if desk.cashier is None else f"'self' {desk.cashier.origin}"
         self.templates = Environment(
             loader=PackageLoader("fluxhouse.console"),
             autoescape=select_autoescape(("html",), default_for_string=True),
@@ -65,7 +65,7 @@ class Renderer:
             **facts,
         )
         headers = HEADERS | {
-            "Content-Security-Policy": POLICY.format(form_action=self.form_action),
+            "Content-Security-Policy": POLICY.format(form_action=self._form_action),
             "Cache-Control": "private, no-cache",
         }
         return HTMLResponse(content, status, headers)
