@@ -117,10 +117,7 @@ class Round:
         the vendor was not available are tried again until the patience is over.
         """
         started = time.monotonic()
-        if request.loras:
-            raise ProviderRefused(f"{self.name} cannot be given LoRAs.", field="loras")
-        if request.negative_prompt is not None:
-            raise ProviderRefused(f"{self.name} cannot be given a negative prompt.", field="negative_prompt")
+        _refuse_our_own(self.name, request)
         pictures = await asyncio.to_thread(lambda: [Picture.read(path) for path in inputs])
         missing, made = set(range(request.count)), False
         while missing:
@@ -256,3 +253,11 @@ class Round:
                     raise
                 log.warning("provider_image_delayed", provider=self.name, image=errand.index)
             await asyncio.sleep(self._options.longest_look_seconds)
+
+
+def _refuse_our_own(name: str, request: GenerationRequest) -> None:
+    """Raise `ProviderRefused` for what only our engine makes."""
+    if request.loras:
+        raise ProviderRefused(f"{name} cannot be given LoRAs.", field="loras")
+    if request.negative_prompt is not None:
+        raise ProviderRefused(f"{name} cannot be given a negative prompt.", field="negative_prompt")
