@@ -161,18 +161,6 @@ async def test_a_message_is_signed_and_says_how_the_job_ended(stage, delivering)
     assert "authorization" not in headers
 
 
-async def test_changes_that_come_together_are_one_look(stage, delivering, monkeypatch):
-    """Two hundred rings within a quarter of a second cost a handful of reads, not one each."""
-    looks = []
-    due = webhooks.due
-    monkeypatch.setattr(webhooks, "due", lambda *arguments: looks.append(1) or due(*arguments))
-    deliverer = await delivering()
-    for _ in range(200):
-        deliverer._bell.ring()
-        await asyncio.sleep(0.001)
-    assert 2 <= len(looks) <= 20
-
-
 async def test_a_failed_job_says_so(stage, delivering):
     """The type is the end's own."""
     async with receiving(200) as receiver:
