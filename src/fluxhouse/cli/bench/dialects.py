@@ -142,16 +142,16 @@ _WAYS: dict[str, tuple[str, Callable[[Speaker], None]]] = {
 
 def compare_dialects(folder: Path, calls: int) -> Iterator[DialectRow]:
     """Every accent's latencies, its calls taken in turn with all others' on a server with an instant backend."""
-    server = Subject(folder, environment={"FLUXHOUSE_MODELS": "*=testcard", "FLUXHOUSE_LOG_LEVEL": "error"})
-    server.start()
+    subject = Subject(folder, environment={"FLUXHOUSE_MODELS": "*=testcard", "FLUXHOUSE_LOG_LEVEL": "error"})
+    subject.start()
     try:
-        server.wait_until("/readyz")
-        key = server.open_account("bench", _CREDITS, _RATE)
+        subject.wait_until("/readyz")
+        key = subject.open_account("bench", _CREDITS, _RATE)
         own = {"x-own-key": key, "Authorization": f"Bearer {key}"}
-        with httpx2.Client(base_url=server.url, headers=own, timeout=60) as client:
+        with httpx2.Client(base_url=subject.url, headers=own, timeout=60) as client:
             yield from _measured(Speaker(client), calls)
     finally:
-        server.close()
+        subject.close()
 
 
 def _measured(speaker: Speaker, calls: int) -> Iterator[DialectRow]:
