@@ -6,6 +6,7 @@ const LONGEST = 1024;  // pixels of the canvas; the server fits a mask to its pi
 const place = document.querySelector('[data-mask]');
 const canvas = place?.querySelector('canvas');
 const context = canvas?.getContext('2d');
+const uploaded = place?.querySelector('[name=mask]');
 let strokes = [], undone = [];
 
 function draw() {
@@ -37,6 +38,7 @@ const DRAWN = {
 function change(next, after = []) {
   strokes = next;
   undone = after;
+  uploaded.value = '';
   draw();
 }
 
@@ -81,6 +83,7 @@ function addArea() {
 // White where it shall be repainted, black elsewhere; its id, or nothing where no mask is asked for or painted.
 export async function maskId() {
   if (!place || !picture.url || !strokes.length) return undefined;
+  if (uploaded.value) return uploaded.value;
   const sent = new OffscreenCanvas(canvas.width, canvas.height), pen = sent.getContext('2d');
   pen.drawImage(canvas, 0, 0);
   pen.globalCompositeOperation = 'source-in';
@@ -89,7 +92,8 @@ export async function maskId() {
   pen.globalCompositeOperation = 'destination-over';
   pen.fillStyle = '#000';
   pen.fillRect(0, 0, sent.width, sent.height);
-  return (await ask('POST', `${API}/files`, await sent.convertToBlob({ type: 'image/png' }))).fileId;
+  uploaded.value = (await ask('POST', `${API}/files`, await sent.convertToBlob({ type: 'image/png' }))).fileId;
+  return uploaded.value;
 }
 
 if (place) {

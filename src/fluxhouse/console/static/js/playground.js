@@ -96,6 +96,7 @@ async function submit(event) {
     remember('job', job);
     follow(job);
     quote();
+    showCode();  // now it knows the mask that was uploaded
     if (innerWidth < 900) at('state').scrollIntoView({ block: 'start' });
   } catch (error) {
     complain(error);
