@@ -3,6 +3,7 @@
 import re
 
 import pytest
+import torch
 
 
 def test_the_whole_command_on_a_tiny_model(fluxhouse):
@@ -37,3 +38,11 @@ def test_what_makes_no_sense_is_refused(fluxhouse, arguments, complaint):
     ended = fluxhouse("bench", "engine", *arguments)
     assert ended.code != 0
     assert complaint in " ".join(ended.err.split())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU, and measuring on it takes minutes")
+def test_a_device_that_is_not_there_is_refused(fluxhouse):
+    """With a word on those that are."""
+    ended = fluxhouse("bench", "engine", "--device", "cuda")
+    assert ended.code == 1
+    assert "--device cuda: torch finds none here; there is cpu" in " ".join(ended.err.split())

@@ -41,7 +41,7 @@ def test_one_request_is_made_by_all_and_against_a_floor(sides: tuple[Ours, Their
     ours, theirs = sides
     figures = one_request(ours, {"diffusers": theirs}, [Job(0, 64, 64, 1)], 1, ARCHITECTURES["tiny"])
     by = [row[1] for row in figures.rows]
-    assert by == ["diffusers", "ours, none", "ours, regular", "ours, high"]
+    assert by == ["diffusers", "ours, none", "ours, regular", "ours, high", "ours, high without cache"]
     assert figures.rows[0][3] == "1.00 x"
     assert len(figures.columns) == len(figures.rows[0]) == 5
 

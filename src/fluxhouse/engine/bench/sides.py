@@ -34,6 +34,7 @@ MODEL = "random"
 GUIDANCE = 3.5
 LORA_SCALE = 0.8
 _RANK = 8
+_NEVER = -1.0  # no change is as small
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,14 @@ class Ours:
     """The engine's own parts in this process; only the link to another process is left out."""
 
     def __init__(
-        self, weights: Weights, architecture: Architecture, loras: Sequence[Path] = (), *, compiled: bool = False
+        self,
+        weights: Weights,
+        architecture: Architecture,
+        loras: Sequence[Path] = (),
+        *,
+        compiled: bool = False,
+        skip_threshold: float = 0.08,
+        packed: TimedTransformer | None = None,
     ) -> None:
         self.weights, self.clock = weights, Clock(weights.device)
         self._architecture, self._loras = architecture, tuple(loras)
@@ -95,11 +103,16 @@ class Ours:
             dtype=str(weights.dtype).removeprefix("torch."),
             packing="always",
             compiled=compiled,
+            skip_threshold=skip_threshold,
         )
         self.runner = Runner(self.options, Resident(weights))
-        self.packed = TimedTransformer(weights.transformer, compiled, self.clock)
+        self.packed = packed or TimedTransformer(weights.transformer, compiled, self.clock)
         self.runner.models = _Models(self.options, weights, self.packed)
         self.runner.models.prompts = RandomPrompts(architecture)
+
+    def without_cache(self) -> Ours:
+        """The same over the same forward, whose first-block cache never skips."""
+        return Ours(self.weights, self._architecture, self._loras, skip_threshold=_NEVER, packed=self.packed)
 
     def request(self, job: Job, level: Acceleration) -> tuple[GenerationRequest, tuple[Path, ...]]:
         """What the engine is asked for, and the files that go with it."""
