@@ -10,8 +10,8 @@ import pytest
 
 ROOMS = (
     *("cli", "assembly", "app", "probes", "dialects", "console", "worker", "core", "settings", "engine"),
-    *("builtin", "catalog", "storage", "generation", "database", "tracing"),
-    *("dialects/dialect", "dialects/native", "dialects/pixazo"),
+    *("builtin", "catalog", "storage", "generation", "database", "tracing", "providers"),
+    *("dialects/dialect", "dialects/native", "dialects/pixazo", "providers/vendor", "providers/fal"),
 )
 
 
@@ -74,7 +74,11 @@ def test_imports_that_go_down_are_kept(lint):
         ({"dialects__gossip": ""}, "Dialects share one door"),
         ({"engine": "import fluxhouse.database"}, "What makes images knows no account"),
         ({"engine": "import fluxhouse.core"}, "What makes images knows no account"),
+        ({"providers": "import fluxhouse.core"}, "What makes images knows no account"),
+        ({"providers__vendor": "import fluxhouse.providers.fal"}, "Providers know nothing of each other"),
+        ({"providers__gossip": ""}, "Providers know nothing of each other"),
         ({"worker": "import fluxhouse.engine"}, "Backends are handed in"),
+        ({"worker": "import fluxhouse.providers"}, "Backends are handed in"),
         ({"dialects": "import fluxhouse.settings"}, "Settings are read at the top and passed down"),
     ],
     ids=str,
