@@ -8,6 +8,46 @@ from pydantic import ValidationError
 
 from fluxhouse.settings import Settings, SettingsRefused, read_settings, variable
 
+EVERY = {
+    "FLUXHOUSE_DATA": "/srv/house",
+    "FLUXHOUSE_DATABASE_URL": "sqlite:////srv/other.db",
+    "FLUXHOUSE_STORAGE_URL": "file:///srv/my%20pictures",
+    "FLUXHOUSE_PUBLIC_URL": "https://images.example.com/",
+    "FLUXHOUSE_MODELS": "flux-dev=/weights/dev, *=/weights/rest",
+    "FLUXHOUSE_SECRET": "a secret of more than sixteen characters",
+    "FLUXHOUSE_OUTPUT_TTL": "36h",
+    "FLUXHOUSE_EGRESS_ALLOW": "10.0.0.0/8,fd00::/8",
+    "FLUXHOUSE_SIGN_UP": "true",
+    "FLUXHOUSE_HF_URL": "https://hub.example.com/",
+    "FLUXHOUSE_HF_TOKEN": "hf_secret",
+    "FLUXHOUSE_CIVITAI_URL": "https://civitai.example.com",
+    "FLUXHOUSE_CIVITAI_TOKEN": "civitai_secret",
+    "FLUXHOUSE_LORA_BYTES": "1000000",
+    "FLUXHOUSE_REPLICATE_TOKEN": "r8_secret",
+    "FLUXHOUSE_REPLICATE_URL": "http://127.0.0.1:8001/",
+    "FLUXHOUSE_FAL_KEY": "fal_secret",
+    "FLUXHOUSE_FAL_URL": "http://127.0.0.1:8001/fal/queue",
+    "FLUXHOUSE_BFL_KEY": "bfl_secret",
+    "FLUXHOUSE_BFL_URL": "https://api.eu.bfl.ai",
+    "FLUXHOUSE_OPENAI_KEY": "sk_secret",
+    "FLUXHOUSE_OPENAI_URL": "http://127.0.0.1:8001/v1",
+    "FLUXHOUSE_PROVIDER_SLOTS": "3",
+    "FLUXHOUSE_IDEMPOTENT_PROVIDERS": "replicate, fal",
+    "FLUXHOUSE_FALLBACK_AFTER_CHARGE": "true",
+    "FLUXHOUSE_STRIPE_SECRET": "stripe_secret",
+    "FLUXHOUSE_STRIPE_WEBHOOK_SECRET": "whsec_secret",
+    "FLUXHOUSE_STRIPE_API": "http://127.0.0.1:8420/",
+    "FLUXHOUSE_CURRENCY": "eur",
+    "FLUXHOUSE_CREDIT_PACKS": "200=5, 1000=22.50",
+    "FLUXHOUSE_DEVICE": "cuda:1",
+    "FLUXHOUSE_THREADS": "3",
+    "FLUXHOUSE_MODEL_BYTES": "40GB",
+    "FLUXHOUSE_HOST": "0.0.0.0",
+    "FLUXHOUSE_PORT": "9000",
+    "FLUXHOUSE_LOG_LEVEL": "warning",
+    "FLUXHOUSE_LOG_FORMAT": "json",
+}
+
 
 def test_defaults_are_those_of_a_laptop(monkeypatch, tmp_path):
     """Without any variable everything lives in one folder here, served on loopback."""
@@ -23,47 +63,8 @@ def test_defaults_are_those_of_a_laptop(monkeypatch, tmp_path):
 
 def test_every_variable_is_read(monkeypatch):
     """Each documented variable means what it says."""
-    values = {
-        "FLUXHOUSE_DATA": "/srv/house",
-        "FLUXHOUSE_DATABASE_URL": "sqlite:////srv/other.db",
-        "FLUXHOUSE_STORAGE_URL": "file:///srv/my%20pictures",
-        "FLUXHOUSE_PUBLIC_URL": "https://images.example.com/",
-        "FLUXHOUSE_MODELS": "flux-dev=/weights/dev, *=/weights/rest",
-        "FLUXHOUSE_SECRET": "a secret of more than sixteen characters",
-        "FLUXHOUSE_OUTPUT_TTL": "36h",
-        "FLUXHOUSE_EGRESS_ALLOW": "10.0.0.0/8,fd00::/8",
-        "FLUXHOUSE_SIGN_UP": "true",
-        "FLUXHOUSE_HF_URL": "https://hub.example.com/",
-        "FLUXHOUSE_HF_TOKEN": "hf_secret",
-        "FLUXHOUSE_CIVITAI_URL": "https://civitai.example.com",
-        "FLUXHOUSE_CIVITAI_TOKEN": "civitai_secret",
-        "FLUXHOUSE_LORA_BYTES": "1000000",
-        "FLUXHOUSE_REPLICATE_TOKEN": "r8_secret",
-        "FLUXHOUSE_REPLICATE_URL": "http://127.0.0.1:8001/",
-        "FLUXHOUSE_FAL_KEY": "fal_secret",
-        "FLUXHOUSE_FAL_URL": "http://127.0.0.1:8001/fal/queue",
-        "FLUXHOUSE_BFL_KEY": "bfl_secret",
-        "FLUXHOUSE_BFL_URL": "https://api.eu.bfl.ai",
-        "FLUXHOUSE_OPENAI_KEY": "sk_secret",
-        "FLUXHOUSE_OPENAI_URL": "http://127.0.0.1:8001/v1",
-        "FLUXHOUSE_PROVIDER_SLOTS": "3",
-        "FLUXHOUSE_IDEMPOTENT_PROVIDERS": "replicate, fal",
-        "FLUXHOUSE_FALLBACK_AFTER_CHARGE": "true",
-        "FLUXHOUSE_STRIPE_SECRET": "stripe_secret",
-        "FLUXHOUSE_STRIPE_WEBHOOK_SECRET": "whsec_secret",
-        "FLUXHOUSE_STRIPE_API": "http://127.0.0.1:8420/",
-        "FLUXHOUSE_CURRENCY": "eur",
-        "FLUXHOUSE_CREDIT_PACKS": "200=5, 1000=22.50",
-        "FLUXHOUSE_DEVICE": "cuda:1",
-        "FLUXHOUSE_THREADS": "3",
-        "FLUXHOUSE_MODEL_BYTES": "40GB",
-        "FLUXHOUSE_HOST": "0.0.0.0",
-        "FLUXHOUSE_PORT": "9000",
-        "FLUXHOUSE_LOG_LEVEL": "warning",
-        "FLUXHOUSE_LOG_FORMAT": "json",
-    }
-    assert set(values) == {variable(field) for field in Settings.model_fields}
-    for name, value in values.items():
+    assert set(EVERY) == {variable(field) for field in Settings.model_fields}
+    for name, value in EVERY.items():
         monkeypatch.setenv(name, value)
     settings = read_settings()
     assert str(settings.data_folder) == "/srv/house"

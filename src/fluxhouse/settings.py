@@ -77,7 +77,43 @@ def _names(value: object) -> object:
     return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
 
-class Settings(BaseSettings):
+class Elsewhere(BaseSettings):
+    """What is left to others: pictures to providers, money to Stripe.
+
+    A provider gets `provider_slots` images at once; `idempotent_providers` keep idempotency keys;
+    `fallback_after_charge` lets others stand in where one may have charged. `credit_packs` are sold where both secrets
+    of Stripe are set: `200=5` is 200 credits for 5 of `currency`.
+    """
+
+    replicate_token: SecretStr | None = None
+    replicate_url: str | None = None
+    fal_key: SecretStr | None = None
+    fal_url: str | None = None
+    bfl_key: SecretStr | None = None
+    bfl_url: str | None = None
+    openai_key: SecretStr | None = None
+    openai_url: str | None = None
+    provider_slots: int = Field(8, ge=1, le=1000)
+    idempotent_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
+    fallback_after_charge: bool = False
+    stripe_secret: SecretStr | None = None
+    stripe_webhook_secret: SecretStr | None = None
+    stripe_api: str = "https://api.stripe.com"
+    currency: str = Field("usd", pattern=r"^[a-z]{3}$")
+    credit_packs: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_packs)] = Field(
+        default_factory=lambda: {"200": "5", "1000": "25", "4000": "100"}
+    )
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Elsewhere:
+        if (self.stripe_secret is None) != (self.stripe_webhook_secret is None):
+            raise ValueError(
+                "FLUXHOUSE_STRIPE_SECRET and FLUXHOUSE_STRIPE_WEBHOOK_SECRET are set together or not at all"
+            )
+        return self
+
+
+class Settings(Elsewhere):
     """One field per variable: `output_ttl` is `FLUXHOUSE_OUTPUT_TTL`, and `data_folder` is `FLUXHOUSE_DATA`.
 
     `models` says which weights make which models: `flux-dev=/folder,flux-schnell=owner/name`, see engine/sources.py, or
@@ -85,10 +121,8 @@ class Settings(BaseSettings):
     `*` stands for every model without an entry of its own, and `testcard` in place of a folder for pictures that cost
     nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
-    registered take at most `lora_bytes`. A provider gets `provider_slots` images at once; `idempotent_providers` keep
-    idempotency keys; `fallback_after_charge` lets others stand in where one may have charged. `sign_up` lets strangers
-    make accounts. `credit_packs` are sold where both secrets of Stripe are set: `200=5` is 200 credits for 5 of
-    `currency`. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
+    too; None leaves their number to the machine.
     """
 
     model_config = SettingsConfigDict(
@@ -109,24 +143,6 @@ class Settings(BaseSettings):
     civitai_url: str = "https://civitai.com"
     civitai_token: SecretStr | None = None
     lora_bytes: int = Field(20 * 1000**3, ge=1)
-    replicate_token: SecretStr | None = None
-    replicate_url: str | None = None
-    fal_key: SecretStr | None = None
-    fal_url: str | None = None
-    bfl_key: SecretStr | None = None
-    bfl_url: str | None = None
-    openai_key: SecretStr | None = None
-    openai_url: str | None = None
-    provider_slots: int = Field(8, ge=1, le=1000)
-    idempotent_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
-    fallback_after_charge: bool = False
-    stripe_secret: SecretStr | None = None
-    stripe_webhook_secret: SecretStr | None = None
-    stripe_api: str = "https://api.stripe.com"
-    currency: str = Field("usd", pattern=r"^[a-z]{3}$")
-    credit_packs: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_packs)] = Field(
-        default_factory=lambda: {"200": "5", "1000": "25", "4000": "100"}
-    )
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
@@ -180,14 +196,6 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an address such as https://images.example.com")
         return url.rstrip("/")
-
-    @model_validator(mode="after")
-    def _both_or_none(self) -> Settings:
-        if (self.stripe_secret is None) != (self.stripe_webhook_secret is None):
-            raise ValueError(
-                "FLUXHOUSE_STRIPE_SECRET and FLUXHOUSE_STRIPE_WEBHOOK_SECRET are set together or not at all"
-            )
-        return self
 
     @field_validator("secret")
     @classmethod

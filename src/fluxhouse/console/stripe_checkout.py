@@ -1,4 +1,4 @@
-"""Stripe as the cashier: hosted Checkout pages, and webhooks whose signature is verified. Needs the extra `stripe`."""
+"""Stripe as the cashier, by the extra `stripe`: hosted Checkout pages, and webhooks whose signature is verified."""
 
 from __future__ import annotations
 
