@@ -28,9 +28,9 @@ async def test_a_models_schema_says_what_run_accepts(idle_house):
         assert (answer.status_code == 202) == validator.is_valid(body)
 
 
-@pytest.mark.parametrize("path", ["/api/v1/models/none", "/api/v1/models/none/schema", "/docs/none", "/llm/none.txt"])
+@pytest.mark.parametrize("path", ["/api/v1/models/none", "/api/v1/models/none/schema", "/llm/none.txt"])
 async def test_an_unknown_model_is_not_found(idle_house, path):
-    """Pages and API alike answer 404 for a model that no catalog has."""
+    """API and plain texts answer 404 for a model that no catalog has."""
     answer = await idle_house.get(path)
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
 
