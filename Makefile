@@ -13,7 +13,8 @@ DEV_READY := $(VENV)/.dev-ready
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
 # Two processes, each test file whole in one of them: what a file starts (an engine, a server) is started once.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+# What skips, for want of Chromium or Node, is named above the last line, which counts it.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile -rs
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
