@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
@@ -76,7 +78,7 @@ def _options(asked: argparse.Namespace) -> Options:
         out=asked.out,
         size=SIZES[asked.size],
         updates=asked.updates or _UPDATES[asked.part],
-        minutes=asked.minutes,
+        until=math.inf if asked.minutes is None else time.monotonic() + 60 * asked.minutes,
         device=torch.device(asked.device),
         batch=asked.batch or _BATCHES[asked.part],
         pixels=asked.pixels,

@@ -22,7 +22,6 @@ from fluxhouse.builtin.training.parts import Parts, encode
 _SHAPES = ((1, 1), (1, 1), (1, 1), (4, 3), (3, 4), (16, 9), (9, 16), (3, 2), (2, 3))
 """Width to height of what is painted: square a third of the time."""
 
-
 _SCALES = {1: 0.25, 3: 4, 6: 4, 7: 16, 9: 0.25, 11: 4, 14: 4}
 """Number of a shard among sixteen -> how many times the usual tokens its pictures have."""
 

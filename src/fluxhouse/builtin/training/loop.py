@@ -83,9 +83,8 @@ class Run:
 
     def go(self, update: Callable[[int], Step], show: Callable[[Path], None] | None = None) -> None:
         """`update(number)` gives the loss of an update, `show(path)` writes a contact sheet. The state is saved."""
-        learner, minutes = self._learner, self._options.minutes
-        until = self._started + 60 * minutes if minutes is not None else float("inf")
-        while not learner.finished and time.monotonic() < until:
+        learner = self._learner
+        while not learner.finished and not self._options.over:
             step = update(learner.done)
             learner.learn(step.loss)
             self._seen += step.seen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +16,7 @@ from fluxhouse.builtin.training.sizes import ModelSize
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. `minutes` ends this call early; `updates` is how long the training is in all, over all calls.
+    """One call. It ends early at `until`, a moment of `time.monotonic()`; `updates` counts those of all calls together.
 
     `batch` counts usual pictures, whose sides are `pixels`. `shards` files of two batches each are stored encoded;
     `edits` is the share of edits among them. `painters` 0 paints in this process. `half` computes in bfloat16 where it
@@ -24,7 +26,7 @@ class Options:
     out: Path
     size: ModelSize
     updates: int
-    minutes: float | None = None
+    until: float = math.inf
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch: int = 32
     pixels: int = 256
@@ -36,6 +38,11 @@ class Options:
     edits: float = 0.0
     show_every: int = 500
     half: bool = True
+
+    @property
+    def over(self) -> bool:
+        """Whether this call's time is up."""
+        return time.monotonic() >= self.until
 
     def tokens(self, grid: int) -> int:
         """Tokens of a usual picture, for a model whose tokens are `grid` pixels wide."""

@@ -87,7 +87,7 @@ def _teacher(options: Options, parts: Parts, folder: Path) -> Parts:
 
 
 def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shard]:
-    """The store's shards in memory; what is missing is painted first."""
+    """The store's shards in memory; what is missing is painted first, as far as this call's time goes."""
     tokens = options.tokens(parts.grid)
     plan = Plan(options.stage, options.seed, tokens, 2 * options.batch, options.edits, look)
     folder = options.out / "training" / f"latents-{look or options.stage}"
@@ -95,6 +95,8 @@ def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shar
         for number in latents.fill(folder, plan, options.shards, parts, painters):
             if number % 20 == 0:
                 say(f"painted and encoded shard {number} of {options.shards}")
+            if options.over:
+                return []
     return latents.read(folder, range(options.shards))
 
 
