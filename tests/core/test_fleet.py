@@ -85,3 +85,16 @@ def test_what_a_dead_worker_fetched_is_put_back(house, ada):
     assert list(house.see(priorities)) == [dead.id]
     assert house.do(queue.mend, house.now()) == 0
     assert house.see(reconcile) == []
+
+
+@FLEET
+def test_the_fleets_worker_of_each_job_is_known_while_it_has_it(house, ada):
+    """As Procrastinate's own fetch notes it; nobody holds what waits."""
+    job = house.job(ada)
+    assert house.see(queue.holders) == {}
+    register = text("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id")
+    fetch = text("SELECT * FROM procrastinate_fetch_job_v2(NULL, :worker)")
+    with house.transaction() as connection:
+        worker = connection.execute(register).scalar_one()
+        connection.execute(fetch, {"worker": worker})
+    assert house.see(queue.holders) == {job.id: worker}
