@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from fluxhouse.generation.errand import ErrandState
 from fluxhouse.generation.errors import ProviderFailed, ProviderRefused, ProviderSilent, ProviderUnavailable
-from fluxhouse.generation.request import Lora, OutputFormat
+from fluxhouse.generation.request import GenerationRequest, Lora, OutputFormat
 from fluxhouse.providers.breaker import Breaker
 
 NAMES = ["replicate", "fal", "bfl", "openai"]
@@ -171,3 +171,13 @@ async def test_what_only_our_engine_makes_is_refused(vendors, run, asked):
     with pytest.raises(ProviderRefused) as refused:
         await run(vendors.provider("replicate"), **asked)
     assert (refused.value.field, vendors.submits) == (next(iter(asked)), [])
+
+
+async def test_one_picture_from_the_command_line_keeps_no_record(vendors):
+    """It is made all the same, under a key of its own."""
+    provider = vendors.provider("replicate")
+    request = GenerationRequest(model="flux-dev", prompt="a fox", width=64, height=64, seed=7)
+    events = [event async for event in provider.generate(request, ())]
+    await provider.aclose()
+    assert [type(event).__name__ for event in events] == ["MadeImage", "Finished"]
+    assert vendors.submits[0][1]["idempotency-key"].startswith("fluxhouse-")

@@ -29,3 +29,11 @@ def test_a_model_without_backend_is_not_served():
     assert set(router.serving()) == {"flux-dev"}
     with pytest.raises(ModelUnavailable):
         router.backend_for("flux-schnell")
+
+
+def test_a_route_is_the_first_backend_and_those_that_stand_in_for_it():
+    """In order, each model its own; every backend is known once."""
+    first, second = TestCard(), TestCard()
+    router = Router({"flux-dev": first, "*": second}, SERVING, {"flux-dev": [second]})
+    assert (list(router.route("flux-dev")), list(router.route("flux-schnell"))) == ([first, second], [second])
+    assert list(router.all()) == [first, second]
