@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from fluxhouse.app import create_app
-from fluxhouse.console.cashier import Pack
+from fluxhouse.console.cashier import CreditPack
 from fluxhouse.console.stripe_checkout import StripeCheckout
 from fluxhouse.core import audit, ledger, payments
 from fluxhouse.core.topup import MOST_MICRO, topup
@@ -37,7 +37,9 @@ def till():
 @pytest.fixture
 async def ada(place, till):
     """Ada, signed in where credits are sold."""
-    cashier = StripeCheckout("sk_test_till", SECRET, [Pack(WORTH, 500, "usd"), Pack(5 * WORTH, 2500, "usd")], till)
+    cashier = StripeCheckout(
+        "sk_test_till", SECRET, [CreditPack(WORTH, 500, "usd"), CreditPack(5 * WORTH, 2500, "usd")], till
+    )
     place.platform.app = create_app(place.door, place.platform.not_ready, cashier=cashier)
     browser = place.browser()
     await browser.sign_in()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fluxhouse.console.cashier import CheckoutUnavailable, Pack, PaymentForged
+from fluxhouse.console.cashier import CheckoutUnavailable, CreditPack, PaymentForged
 from fluxhouse.console.stripe_checkout import StripeCheckout
 from fluxhouse.core.payments import OrderState, Payment, PaymentOrder
 
@@ -26,7 +26,7 @@ SESSION = {
 
 @pytest.fixture(scope="module")
 def cashier():
-    return StripeCheckout("sk_test_x", SECRET, [Pack(200_000_000, 500, "usd")])
+    return StripeCheckout("sk_test_x", SECRET, [CreditPack(200_000_000, 500, "usd")])
 
 
 def message(kind="checkout.session.completed", **changed):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib import import_module
 
-from fluxhouse.console.cashier import Cashier, Pack, digits_of
+from fluxhouse.console.cashier import Cashier, CreditPack, digits_of
 from fluxhouse.core.topup import MOST_MICRO
 from fluxhouse.generation.credits import to_micro
 from fluxhouse.settings import Settings, SettingsRefused
@@ -32,9 +32,9 @@ def open_cashier(settings: Settings) -> Cashier | None:
     return cashier
 
 
-def _pack(credits: str, price: str, currency: str) -> Pack:
+def _pack(credits: str, price: str, currency: str) -> CreditPack:
     minor = Decimal(price).scaleb(digits_of(currency))
     amount_micro = to_micro(credits)
     if not 0 < amount_micro <= MOST_MICRO or not 0 < minor <= _MOST_MINOR or minor != int(minor):
         raise SettingsRefused(f"FLUXHOUSE_CREDIT_PACKS: {credits} credits for {price} {currency} cannot be sold")
-    return Pack(amount_micro, int(minor), currency)
+    return CreditPack(amount_micro, int(minor), currency)

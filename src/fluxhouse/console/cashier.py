@@ -29,7 +29,7 @@ class PaymentForged(AccessDenied):
 
 
 @dataclass(frozen=True, slots=True)
-class Pack:
+class CreditPack:
     """`amount_micro` credits for `price_minor` (cents, say) of `currency` (ISO 4217, lower case)."""
 
     amount_micro: int
@@ -47,7 +47,7 @@ class Cashier(Protocol):
     """A payment provider. `origin` is where payers are sent, such as `https://checkout.example.com`."""
 
     origin: str
-    packs: Sequence[Pack]
+    packs: Sequence[CreditPack]
 
     def begin(self, order: PaymentOrder, back: str) -> str:
         """The page where the order is paid, which leads to `back` after; blocks. Raises `CheckoutUnavailable`."""

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from fluxhouse.console.cashier import Cashier, Pack, PaymentForged
+from fluxhouse.console.cashier import Cashier, CreditPack, PaymentForged
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import text_of
 from fluxhouse.console.visitors import Visitors
@@ -85,7 +85,7 @@ class Checkout:
             )
         return credited
 
-    async def _order(self, session: Session, pack: Pack) -> PaymentOrder:
+    async def _order(self, session: Session, pack: CreditPack) -> PaymentOrder:
         account_id, now = session.person.account_id, self._desk.clock.now()
 
         def order(connection: Connection) -> PaymentOrder | RateLimited:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import stripe
 
-from fluxhouse.console.cashier import CheckoutUnavailable, Pack, PaymentForged
+from fluxhouse.console.cashier import CheckoutUnavailable, CreditPack, PaymentForged
 from fluxhouse.core.payments import Payment, PaymentOrder
 from fluxhouse.generation.credits import MICRO
 
@@ -22,7 +22,7 @@ _TOLERANCE_SECONDS: Final = 300
 class StripeCheckout:
     """Payments by Checkout Sessions. `api` is where Stripe is, or what stands in for it in tests."""
 
-    def __init__(self, secret: str, webhook_secret: str, packs: Sequence[Pack], api: str = API) -> None:
+    def __init__(self, secret: str, webhook_secret: str, packs: Sequence[CreditPack], api: str = API) -> None:
         self._client = stripe.StripeClient(secret, base_addresses={"api": api}, max_network_retries=2)
         self._webhook_secret = webhook_secret
         self.packs = packs
