@@ -130,16 +130,12 @@ class Round:
                     else:
                         failures.append(image)
             if missing:
-                self._give_up_or_not(failures, made, time.monotonic() - started)
+                worst, seconds = _worst(failures, made), time.monotonic() - started
+                mends = made and isinstance(worst, ProviderUnavailable) and seconds < self._options.patience_seconds
+                if not mends:
+                    raise worst
                 await asyncio.sleep(self._options.longest_look_seconds)
         yield Finished(time.monotonic() - started)
-
-    def _give_up_or_not(self, failures: Sequence[ProviderFailed], made: bool, seconds: float) -> None:
-        """Raise the worst of the failures unless time may mend them and somebody has paid already."""
-        worst = next((one for one in failures if not isinstance(one, ProviderUnavailable)), failures[0])
-        if not made or seconds > self._options.patience_seconds or not isinstance(worst, ProviderUnavailable):
-            worst.charged = made or any(one.charged for one in failures)
-            raise worst
 
     async def _tried(
         self, request: GenerationRequest, indexes: Iterable[int], pictures: Sequence[Picture]
@@ -166,7 +162,7 @@ class Round:
             if errand.state in _OVER:
                 raise ProviderFailed("The provider has failed at it before.", charged=not self._options.exact)
             made = await self._awaited(errand, wish)
-            content = await self._fetched(errand, made)
+            content = await _fetched(self._vendor, made, self._options)
             content = await asyncio.to_thread(fitted, content, one)
         return MadeImage(index, content, one.format.content_type, one.width, one.height, one.seed, made.nsfw)
 
@@ -241,23 +237,32 @@ class Round:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, self._options.longest_look_seconds)
 
-    async def _fetched(self, errand: Errand, made: Made) -> bytes:
-        if isinstance(made.place, bytes):
-            return made.place
-        deadline = time.monotonic() + self._options.patience_seconds
-        while True:
-            try:
-                return await self._vendor.host.image(made.place)
-            except ProviderUnavailable:
-                if time.monotonic() > deadline:
-                    raise
-                log.warning("provider_image_delayed", provider=self.name, image=errand.index)
-            await asyncio.sleep(self._options.longest_look_seconds)
-
 
 def _refuse_our_own(name: str, request: GenerationRequest) -> None:
-    """Raise `ProviderRefused` for what only our engine makes."""
+    """Raise `ProviderRefused` for what only our own engine makes."""
     if request.loras:
         raise ProviderRefused(f"{name} cannot be given LoRAs.", field="loras")
     if request.negative_prompt is not None:
         raise ProviderRefused(f"{name} cannot be given a negative prompt.", field="negative_prompt")
+
+
+def _worst(failures: Sequence[ProviderFailed], made: bool) -> ProviderFailed:
+    """One that time does not mend, where there is one; it is charged for as soon as anything is."""
+    worst = next((one for one in failures if not isinstance(one, ProviderUnavailable)), failures[0])
+    worst.charged = made or any(one.charged for one in failures)
+    return worst
+
+
+async def _fetched(vendor: Vendor, made: Made, options: ProviderOptions) -> bytes:
+    """The picture, asked for again while its host is out of reach."""
+    if isinstance(made.place, bytes):
+        return made.place
+    deadline = time.monotonic() + options.patience_seconds
+    while True:
+        try:
+            return await vendor.host.image(made.place)
+        except ProviderUnavailable:
+            if time.monotonic() > deadline:
+                raise
+            log.warning("provider_image_delayed", provider=vendor.name)
+        await asyncio.sleep(options.longest_look_seconds)
