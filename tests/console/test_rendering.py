@@ -20,7 +20,7 @@ async def test_every_page_is_under_a_policy_without_exceptions(browser):
 
 async def test_an_error_is_a_page_where_people_look_and_json_where_programs_do(browser):
     """Each in its own words."""
-    page = await browser.get("/keys/none")
+    page = await browser.get("/admin/none")
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert "<h1>Nothing here</h1>" in page.text
     assert (await browser.get("/api/v1/none")).json()["error"]["code"] == "not_found"
