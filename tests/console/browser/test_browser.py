@@ -182,6 +182,23 @@ def test_pages_are_sound(page, axe, house, complaints, made, path):
     assert not judged(page, axe, complaints)
 
 
+def test_pages_can_be_read_and_forms_sent_without_scripts(chromium, house, page):
+    """A model's parameters and programs, a theme that is chosen, and a model's price that is changed."""
+    with chromium.new_context(base_url=house.url, java_script_enabled=False) as context:
+        context.add_cookies(page.context.cookies())
+        plain = context.new_page()
+        plain.goto("/models/flux-dev")
+        assert plain.locator(".sample pre >> visible=true").count() >= 6
+        assert plain.get_by_role("row").filter(has_text="num_inference_steps").is_visible()
+        plain.get_by_role("button", name="Theme").click()
+        assert plain.locator("html").get_attribute("data-theme") == "dark"
+        plain.goto("/admin/models/flux-dev")
+        plain.get_by_label("Price of an image").fill("1.25")
+        plain.get_by_label("Why").fill("a test")
+        plain.get_by_role("button", name="Save").click()
+        assert "1.25 credits" in plain.get_by_role("row").filter(has_text="this installation").inner_text()
+
+
 @pytest.mark.parametrize("path", ["/sign-in", "/models", "/models/flux-dev", "/playground/flux-dev"])
 def test_a_first_visit_is_light_and_drawn_at_once(chromium, page, house, path):
     """Page, style, scripts, fonts and icons compressed below the budget; drawn within 100 ms."""
