@@ -79,8 +79,12 @@ async def test_what_runs_low_is_told_in_time(place, ada, has, spent, said):
 
 async def test_the_ledger_goes_back_page_by_page(place, ada):
     """Each line once, the newest first."""
-    for number in range(1, 54):
-        await place.write(topup, "ada", number * MICRO, place.clock.now(), f"invoice {number}")
+
+    def grant(connection):
+        for number in range(1, 54):
+            topup(connection, "ada", number * MICRO, place.clock.now(), f"invoice {number}")
+
+    await place.write(grant)
     first = (await ada.get("/credits")).text
     older = re.search(r'href="(/credits\?before=\d+)#ledger"', first)[1]
     second = (await ada.get(older)).text

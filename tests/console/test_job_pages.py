@@ -83,7 +83,7 @@ async def test_foreign_jobs_are_unknown(place, ada):
     await other.client.aclose()
 
 
-@pytest.mark.parametrize("button", ["cancel", "delete", "replay"])
-async def test_another_site_presses_no_button(ada, button):
+async def test_another_site_presses_no_button(ada):
     """A form without its token is refused."""
-    assert (await ada.post(f"/gallery/{ada.job}/{button}", {})).status_code == 403
+    for button in ("cancel", "delete", "replay"):
+        assert (await ada.post(f"/gallery/{ada.job}/{button}", {})).status_code == 403

@@ -31,20 +31,20 @@ def figures(page):
     return re.findall(r'figure-number">([^<]+)<', page)
 
 
-@pytest.mark.parametrize(
-    ("query", "shown"),
-    [
-        ("", ["13", "8", "5", "2"]),
-        ("?model=flux", ["3", "4", "2.5", "1"]),
-        ("?key={blog}", ["10", "4", "2.5", "1"]),
-        ("?model=none", ["0", "0", "0", "0"]),
-        ("?from=2020-01-01&to=2020-01-02", ["0", "0", "0", "0"]),
-    ],
-)
-async def test_the_figures_are_what_was_counted(ada, query, shown):
+FIGURES = [
+    ("", ["13", "8", "5", "2"]),
+    ("?model=flux", ["3", "4", "2.5", "1"]),
+    ("?key={blog}", ["10", "4", "2.5", "1"]),
+    ("?model=none", ["0", "0", "0", "0"]),
+    ("?from=2020-01-01&to=2020-01-02", ["0", "0", "0", "0"]),
+]
+
+
+async def test_the_figures_are_what_was_counted(ada):
     """Refused requests too; nobody else's."""
-    page = await ada.get("/usage" + query.format(blog=ada.blog))
-    assert (page.status_code, figures(page.text)) == (200, shown)
+    for query, shown in FIGURES:
+        page = await ada.get("/usage" + query.format(blog=ada.blog))
+        assert (page.status_code, figures(page.text)) == (200, shown)
 
 
 async def test_the_chart_and_its_table_say_the_same(place, ada):
@@ -57,12 +57,11 @@ async def test_the_chart_and_its_table_say_the_same(place, ada):
     assert "style=" not in page
 
 
-@pytest.mark.parametrize(
-    "query", ["from=soon", "from=2026-02-01&to=2026-01-01", "from=2020-01-01&to=2026-01-01", "metric=x", "group=x"]
-)
-async def test_nonsense_is_told(ada, query):
+async def test_nonsense_is_told(ada):
     """With what is allowed."""
-    assert (await ada.get(f"/usage?{query}")).status_code == 400
+    periods = ("from=soon", "from=2026-02-01&to=2026-01-01", "from=2020-01-01&to=2026-01-01")
+    for query in (*periods, "metric=x", "group=x"):
+        assert (await ada.get(f"/usage?{query}")).status_code == 400
 
 
 async def test_the_csv_has_every_row_and_no_formula(ada):
