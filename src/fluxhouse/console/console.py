@@ -16,7 +16,7 @@ from fluxhouse.console.admin_models import AdminModels
 from fluxhouse.console.assets import Assets
 from fluxhouse.console.bridge import PREFIX, Bridge
 from fluxhouse.console.cashier import CheckoutUnavailable
-from fluxhouse.console.checkout import Checkout
+from fluxhouse.console.checkout import WEBHOOK, Checkout
 from fluxhouse.console.credits import Credits
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import HOME, Entrance
@@ -30,6 +30,7 @@ from fluxhouse.console.people import People
 from fluxhouse.console.playground import Playground
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.signing import Signing
+from fluxhouse.console.sized import Sized
 from fluxhouse.console.usage import Usage
 from fluxhouse.console.visitors import SignInNeeded, Visitors
 from fluxhouse.generation import errors
@@ -74,7 +75,7 @@ class Console:
         entrance = Entrance(desk, self._visitors, self._renderer)
         office = Office(desk, self._visitors, self._renderer)
         checkout = () if desk.cashier is None else Checkout(desk, self._visitors, desk.cashier).routes()
-        return [
+        routes: list[BaseRoute] = [
             Route("/", _home, methods=["GET"]),
             Route("/static/{version}/{path:path}", self._assets.answer, methods=["GET"]),
             *Signing(entrance).routes(),
@@ -93,6 +94,10 @@ class Console:
             *Playground(desk, self._visitors, self._renderer).routes(),
             Mount(PREFIX, app=Bridge(desk, self._visitors)),
         ]
+        for route in routes:
+            if isinstance(route, Route) and route.path != WEBHOOK:
+                route.app = Sized(route.app)
+        return routes
 
     async def failure(self, request: Request, error: Exception) -> Response:
         """What went wrong, as a page; strangers are sent to sign in."""
