@@ -95,11 +95,27 @@ def test_pairs_that_do_not_fit_together_are_refused(content, says):
 
 
 @pytest.mark.parametrize(
-    "text", ["[]", "{", '{"lora_alpha": "x"}', '{"alpha_pattern": [1]}', '{"lora_alpha": 1e999}', "[" * 100_000]
-)
+    "text",
+    ["[]", "{", '{"lora_alpha": "x"}', '{"alpha_pattern": [1]}', '{"lora_alpha": 1e999}', "[" * 100_000,
+     '{"alpha_pattern": 5}', f'{{"lora_alpha": 1{"0" * 400}}}', f'{{"alpha_pattern": {{"a": 1{"0" * 400}}}}}',
+     json.dumps({"alpha_pattern": {str(n): 1 for n in range(2001)}})],
+    ids=range(10),
+)  # fmt: skip
 def test_metadata_that_peft_does_not_write_are_refused(text):
     """Not passed over: they may say how strongly the LoRA counts."""
     assert "metadata" in refusal(tensors(), {"lora_adapter_metadata": text})
+
+
+def test_the_alpha_that_the_pattern_names_first_counts():
+    """By a module's whole name or the end of one, as peft matches them; no name ends within a word."""
+    content = tensors("transformer.transformer_blocks.0.attn.to_q") | tensors("transformer.x_embedder")
+    for pattern, strengths in (
+        ({"to_q": 2, "attn.to_q": 6}, [0.5, 2.0]),
+        ({"transformer_blocks.0.attn.to_q": 6, "to_q": 2, "embedder": 1}, [1.5, 2.0]),
+        ({"x_embedder": 1, "": 3}, [2.0, 0.25]),
+    ):
+        metadata = {"lora_adapter_metadata": json.dumps({"lora_alpha": 8, "alpha_pattern": pattern})}
+        assert [pair.strength for pair in layout_of(content, metadata).pairs] == strengths
 
 
 def test_dora_is_also_told_by_its_metadata():

@@ -17,6 +17,7 @@ Part = Literal["down", "up", "alpha"]
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 _SCALARS = FLOATS | {"I64", "I32", "I16"}
 _METADATA = "lora_adapter_metadata"  # where diffusers and peft note what no tensor says
+_MOST_ALPHAS = 2000  # FLUX.1 has some 500 linear layers
 _WEIGHT = re.compile(r"(.+?)\.(?:lora[_.])?(down|up|A|B)(?:\.\w+)?\.weight")  # peft may name its adapter
 _ROLES: Mapping[str, Part] = {"down": "down", "A": "down", "up": "up", "B": "up"}
 
@@ -150,12 +151,13 @@ def _refuse_twice(pairs: tuple[Pair, ...]) -> None:
 class _Adapter:
     """What peft's configuration says of the strength, as diffusers writes it into a file; empty where it says nothing.
 
-    Where nothing is said alpha is the rank, for each layer its own: that is the formats' convention.
+    Where nothing is said alpha is the rank, for each layer its own: that is the formats' convention. `alphas` are those
+    of peft's pattern, each behind its place in it.
     """
 
-    alpha: float | None = None
-    alphas: Mapping[str, float] | None = None
-    by_root: bool = False
+    alpha: float | None
+    alphas: Mapping[str, tuple[int, float]]
+    by_root: bool
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> _Adapter:
@@ -165,17 +167,24 @@ class _Adapter:
             if own.get("use_dora"):
                 raise LoraRefused("The file holds DoRA, by its metadata; only plain low-rank pairs are supported.")
             alpha = own.get("lora_alpha")
-            alphas = {str(name): float(value) for name, value in (own.get("alpha_pattern") or {}).items()}
-            if not all(map(isfinite, (*alphas.values(), alpha or 0.0))):
+            pattern = own.get("alpha_pattern") or {}
+            if len(pattern) > _MOST_ALPHAS:
+                raise ValueError("more alphas than layers")
+            alphas = {name: (place, float(value)) for place, (name, value) in enumerate(pattern.items())}
+            if not all(map(isfinite, (*(value for _, value in alphas.values()), alpha or 0.0))):
                 raise ValueError("an alpha that is not finite")
             return cls(None if alpha is None else float(alpha), alphas, bool(own.get("use_rslora")))
-        except (ValueError, TypeError, AttributeError, RecursionError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             raise LoraRefused(f"The file's metadata `{_METADATA}` is not what peft writes.") from None
 
     def strength(self, module: str, rank: int) -> float:
-        """How often a pair of that rank counts; a name in peft's pattern is that of a module or the end of one."""
-        named = (alpha for name, alpha in (self.alphas or {}).items() if f".{module}".endswith(f".{name}"))
-        alpha = next(named, self.alpha)
+        """How often a pair of that rank counts; a name in peft's pattern is that of a module or the end of one.
+
+        Where several are, peft takes the one that its pattern names first.
+        """
+        parts = module.split(".")
+        ends = (".".join(parts[begin:]) for begin in range(len(parts)))
+        _, alpha = min((self.alphas[end] for end in ends if end in self.alphas), default=(0, self.alpha))
         if alpha is None:
             return 1.0
         return alpha / (sqrt(rank) if self.by_root else rank)
