@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from PIL import Image
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 
 from fluxhouse.generation.errand import ErrandState
 from fluxhouse.generation.errors import ProviderFailed, ProviderRefused, ProviderSilent, ProviderUnavailable
@@ -59,6 +59,25 @@ async def test_what_may_have_arrived_is_not_sent_again(vendors, run, record, nam
     assert (len(vendors.submits), record.states) == (1, ["sending"])
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        PlainTextResponse("upstream connect error", 503),
+        JSONResponse({"message": "Service Unavailable"}, 503),
+        JSONResponse({"status": 503, "error": "Service Unavailable"}, 503),
+        JSONResponse({"error": {"message": "This process ends.", "code": "shutting_down"}}, 503),
+    ],
+    ids=["envoy", "aws", "spring", "still at work"],
+)
+async def test_a_503_that_is_not_the_vendors_no_may_have_arrived(vendors, run, record, answer):
+    """A gateway that lost the connection does not know what the vendor behind it took in, so nothing is sent twice."""
+    vendors.refusals = [answer]
+    for _ in range(2):
+        with pytest.raises(ProviderSilent):
+            await run(vendors.provider("openai"))
+    assert (len(vendors.submits), record.states) == (1, ["sending"])
+
+
 @pytest.mark.parametrize("name", NAMES)
 async def test_with_idempotency_keys_the_same_is_sent_again(vendors, run, record, name, tmp_path, drawn):
     """Same key, same bytes: what another Fluxhouse recognises."""
@@ -77,7 +96,13 @@ async def test_with_idempotency_keys_the_same_is_sent_again(vendors, run, record
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     ("status", "error"),
-    [(429, ProviderUnavailable), (401, ProviderFailed), (402, ProviderFailed), (422, ProviderRefused)],
+    [
+        (429, ProviderUnavailable),
+        (503, ProviderUnavailable),
+        (401, ProviderFailed),
+        (402, ProviderFailed),
+        (422, ProviderRefused),
+    ],
 )
 async def test_refused_submits_cost_nothing(vendors, run, record, name, status, error):
     """Each is told in our words with the vendor's reason, and may be sent again later."""

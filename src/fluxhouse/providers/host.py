@@ -38,6 +38,11 @@ class Answer:
         return str(found.get("code")) if isinstance(found, Mapping) else None
 
     @property
+    def is_vendors(self) -> bool:
+        """Whether what is wrong is told in the shape of one of the contracts, which no gateway before a vendor has."""
+        return "detail" in self.body or isinstance(self.body.get("error"), Mapping)
+
+    @property
     def message(self) -> str:
         """The vendor's own words for what is wrong."""
         found: object = self.body.get("detail") or self.body.get("error") or self.body.get("title") or ""
@@ -149,12 +154,14 @@ class Host:
         """Why a POST was not taken in; `Unanswered` where a gateway spoke, who does not know."""
         said = f" {self.name} says: {answer.message}" if answer.message else ""
         match answer.status:
-            case 429 | 503:
+            case _ if answer.code in _STILL_AT_WORK:
+                return Unanswered()
+            case 429:
+                return ProviderUnavailable(f"{self.name} is busy.{said}")
+            case 503 if answer.is_vendors:
                 return ProviderUnavailable(f"{self.name} is busy.{said}")
             case 401 | 402 | 403:
                 return ProviderFailed(f"{self.name} does not serve this installation (status {answer.status}).{said}")
-            case status if answer.code in _STILL_AT_WORK:
-                return Unanswered()
             case 500 | 409 if answer.body:
                 return ProviderFailed(f"{self.name} could not do it.{said}")
             case status if status >= 500 or status < 400:
