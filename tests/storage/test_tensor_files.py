@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import pytest
 
@@ -67,6 +68,9 @@ FORGERIES = {
     "a wrong size": forged({"a": entry(0, 4, (3,))}, bytes(4)),
     "a negative size": forged({"a": entry(4, 0, (-2,))}, bytes(4)),
     "an overflowing size": forged({"a": entry(0, 0, (2**40, 2**40))}),
+    "nine dimensions": forged({"a": entry(0, 2, (1,) * 9)}, bytes(2)),
+    "a vast dimension": forged({"a": entry(0, 0, (0, 2**48))}),
+    "a vast place": forged({"a": entry(2**48, 2**48, (0,))}),
     "a truth for a number": forged({"a": entry(False, 4)}, bytes(4)),
     "a fraction": forged({"a": entry(0, 4.0)}, bytes(4)),
     "an unknown type": forged({"a": entry(0, 4, dtype="OBJECT")}, bytes(4)),
@@ -85,6 +89,15 @@ def test_a_forged_file_is_refused(read, content):
     """One typed refusal for everything that is not a whole safetensors file."""
     with pytest.raises(LoraRefused, match="it is no whole safetensors file"):
         read(content)
+
+
+def test_many_vast_dimensions_cost_nothing(read):
+    """They are counted and compared, and never multiplied: that would hold up the whole process for minutes."""
+    content = forged({"a": entry(0, 4, (10**19 - 1,) * 80_000)}, bytes(4))
+    began = time.process_time()
+    with pytest.raises(LoraRefused, match="'a' of more than 8 dimensions"):
+        read(content)
+    assert time.process_time() - began < 2
 
 
 def test_headers_are_bounded(read, monkeypatch):

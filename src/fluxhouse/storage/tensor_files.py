@@ -15,8 +15,10 @@ from fluxhouse.generation.lora_layout import Tensor
 MAX_HEADER_BYTES = 8 << 20
 MAX_TENSORS = 20_000
 MAX_NAME = 300  # characters
+MAX_DIMENSIONS = 8  # of one tensor
 
 _LENGTH_BYTES = 8
+_MAX_COUNT = 1 << 48  # no file is that long: products of what is smaller cost nothing
 _MAX_METADATA = 1 << 20  # characters in all
 _BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
@@ -93,6 +95,10 @@ def _tensor(name: str, entry: Any) -> tuple[Tensor, tuple[int, int]]:
         case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [begin, end]} if len(entry) == 3 and all(
             _is_count(number) for number in (*shape, begin, end)
         ):
+            if len(shape) > MAX_DIMENSIONS:
+                raise _refused(f"has a tensor {name!a} of more than {MAX_DIMENSIONS} dimensions")
+            if max(*shape, begin, end) >= _MAX_COUNT:
+                raise _refused(f"has a tensor {name!a} whose shape or place has a number of 2**48 or more")
             if dtype not in _BYTES:
                 raise _refused(f"has a tensor of the type {dtype[:20]!a}, which is not known")
             if end - begin != prod(shape) * _BYTES[dtype]:
