@@ -42,7 +42,8 @@ class Vendors:
     """What all four vendors of one test know and do.
 
     `refusals` answer the next submits, `lose` takes them in without an answer; a task is ready at its `looks`-th look,
-    or ends as `ending` says, in the vendor's own words. `image` is what every task makes.
+    or ends as `ending` says, in the vendor's own words. `image` is what every task makes. A submit is answered
+    after `thinks` seconds.
     """
 
     url: str
@@ -53,6 +54,7 @@ class Vendors:
     ending: Response | None = None
     looks: int = 2
     lose: int = 0
+    thinks: float = 0.0
     away: int = 0
     image: bytes = field(default_factory=picture)
     told: dict[str, Any] = field(default_factory=dict)
@@ -77,8 +79,10 @@ class Vendors:
         content = await request.body()
         is_form = request.headers["content-type"].startswith("multipart")
         self.submits.append((request.url.path, dict(request.headers), content if is_form else json.loads(content)))
-        if self.refusals:
-            return self.refusals.pop(0)
+        refusal = self.refusals.pop(0) if self.refusals else None
+        await asyncio.sleep(self.thinks)
+        if refusal is not None:
+            return refusal
         if self.lose:
             self.lose -= 1
             return PlainTextResponse("bad gateway", 502)

@@ -9,7 +9,13 @@ from PIL import Image
 from starlette.responses import JSONResponse, PlainTextResponse
 
 from fluxhouse.generation.errand import ErrandState
-from fluxhouse.generation.errors import ProviderFailed, ProviderRefused, ProviderSilent, ProviderUnavailable
+from fluxhouse.generation.errors import (
+    PromptRefused,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderSilent,
+    ProviderUnavailable,
+)
 from fluxhouse.generation.request import GenerationRequest, Lora, OutputFormat
 from fluxhouse.providers.breaker import Breaker
 
@@ -46,6 +52,54 @@ async def test_a_restart_goes_on_where_it_was(vendors, run, record, name):
     vendors.looks, vendors.away = 1, 2
     assert len(await run(vendors.provider(name))) == 1
     assert (len(vendors.submits), record.states, vendors.cancelled) == (1, ["made"], [])
+
+
+async def stopped_while_sending(vendors, making):
+    """Cancel it after the vendor has got the request and before it has answered."""
+    running = asyncio.create_task(making)
+    async with asyncio.timeout(5):
+        while not vendors.submits:  # noqa: ASYNC110  The vendor runs in another thread.
+            await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+@pytest.mark.parametrize("name", ["replicate", "fal", "bfl"])
+async def test_a_stop_in_the_midst_of_sending_keeps_the_receipt(vendors, run, record, name):
+    """The answer is waited for, so that the image can be called off, or asked after by the next attempt."""
+    vendors.thinks = 0.3
+    await stopped_while_sending(vendors, run(vendors.provider(name)))
+    assert record.states == ["accepted"]
+    assert len(await run(vendors.provider(name))) == 1
+    assert (len(vendors.submits), record.states) == (1, ["made"])
+
+
+async def test_a_stop_in_the_midst_of_sending_keeps_a_refusal(vendors, run, record):
+    """What was refused meanwhile may be sent again."""
+    vendors.thinks, vendors.refusals = 0.3, [JSONResponse(BUSY, 422)]
+    await stopped_while_sending(vendors, run(vendors.provider("replicate")))
+    assert record.states == ["refused"]
+
+
+async def test_a_stop_does_not_wait_for_ever(vendors, run, record, monkeypatch):
+    """A vendor that does not answer in time is hung up on; one without receipts at once."""
+    monkeypatch.setattr("fluxhouse.providers.provider._RECEIPT_SECONDS", 0.05)
+    vendors.thinks = 2.0
+    async with asyncio.timeout(1.5):
+        await stopped_while_sending(vendors, run(vendors.provider("replicate")))
+        monkeypatch.undo()
+        vendors.submits.clear()
+        await stopped_while_sending(vendors, run(vendors.provider("openai")))
+    assert record.states == ["sending", "sending"]
+
+
+async def test_a_refused_prompt_beside_others_drops_none_of_them(vendors, run, record):
+    """Moderation may refuse one image of several; the others have been sent for, and how they end is kept."""
+    vendors.refusals = [JSONResponse({"error": {"message": "no", "code": "moderation_blocked"}}, 400)]
+    with pytest.raises(PromptRefused):
+        await run(vendors.provider("openai", slots=1), count=3)
+    assert sorted(record.states) == ["failed", "made", "made"]
 
 
 @pytest.mark.parametrize("name", NAMES)

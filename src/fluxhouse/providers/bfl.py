@@ -25,6 +25,7 @@ class Bfl:
     """The vendor; `key` as it gives them out. It has no way to call a task off."""
 
     name = NAME
+    has_receipts = True
     models: Mapping[str, str] = {
         "flux-dev": "flux-dev",
         "flux-1.1-pro": "flux-pro-1.1",

@@ -20,6 +20,7 @@ class Fal:
     """The vendor; `key` as it gives them out, and `url` that of its queue."""
 
     name = NAME
+    has_receipts = True
     models: Mapping[str, str] = {
         "flux-schnell": "fal-ai/flux/schnell",
         "flux-dev": "fal-ai/flux/dev",

@@ -27,6 +27,7 @@ class OpenAI:
     """The vendor, or whoever else answers at `url`; models keep our names where the operator gives no other."""
 
     name = NAME
+    has_receipts = False
     models: Mapping[str, str] = {
         model: model
         for model in ("flux-schnell", "flux-dev", "flux-krea-dev", "flux-kontext-dev", "flux-fill-dev", "flux-pro",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import structlog
 
@@ -27,8 +28,10 @@ from fluxhouse.providers.host import Unanswered
 from fluxhouse.providers.pictures import Picture, fitted
 from fluxhouse.providers.vendor import Made, Vendor, Wish
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
+_RECEIPT_SECONDS = 10.0  # how long the answer to a sending is waited for whose job has been stopped
 _OVER = (ErrandState.FAILED, ErrandState.WITHDRAWN)
 
 
@@ -121,7 +124,7 @@ class Round:
         pictures = await asyncio.to_thread(lambda: [Picture.read(path) for path in inputs])
         missing, made = set(range(request.count)), False
         while missing:
-            failures: list[ProviderFailed] = []
+            failures: list[ProviderFailed | PromptRefused] = []
             async with aclosing(self._tried(request, missing, pictures)) as tried:
                 async for image in tried:
                     if isinstance(image, MadeImage):
@@ -139,14 +142,14 @@ class Round:
 
     async def _tried(
         self, request: GenerationRequest, indexes: Iterable[int], pictures: Sequence[Picture]
-    ) -> AsyncGenerator[MadeImage | ProviderFailed, None]:
+    ) -> AsyncGenerator[MadeImage | ProviderFailed | PromptRefused, None]:
         """Run the errands of these images together; each one's picture, or what kept it from coming."""
         tasks = [asyncio.create_task(self._run(request, index, pictures)) for index in sorted(indexes)]
         try:
             for next_done in asyncio.as_completed(tasks):
                 try:
                     yield await next_done
-                except ProviderFailed as failure:
+                except (ProviderFailed, PromptRefused) as failure:
                     yield failure
         finally:
             for task in tasks:
@@ -169,18 +172,14 @@ class Round:
     async def _awaited(self, errand: Errand, wish: Wish) -> Made:
         """The image where it is ready; its errand is then kept as made."""
         sent: Mapping[str, str] | Made = errand.receipt
-        try:
-            sent = sent or await self._sent(errand, wish)
-            made = sent if isinstance(sent, Made) else await self._looked_after(sent)
-        except PromptRefused:
-            await self._errands.ended(errand, ErrandState.FAILED)
-            raise
-        except ProviderFailed as failure:
-            if not isinstance(failure, ProviderUnavailable | ProviderSilent):
-                # What was refused has never begun, and may be sent again.
-                state = ErrandState.FAILED if sent or failure.charged else ErrandState.REFUSED
-                await self._errands.ended(errand, state)
-            raise
+        if not sent:
+            sending = self._sent(errand, wish)
+            sent = await (_carried_through(sending) if self._vendor.has_receipts else sending)
+        if isinstance(sent, Made):
+            made = sent
+        else:
+            async with _ends_kept(self._errands, errand, accepted=True):
+                made = await self._looked_after(sent)
         cost = self._vendor.prices.micro_usd(wish) if made.cost_micro_usd is None else made.cost_micro_usd
         await self._errands.ended(errand, ErrandState.MADE, cost)
         return made
@@ -192,19 +191,20 @@ class Round:
         """
         if not errand.fresh and not self._options.exact:
             raise ProviderSilent(charged=True)
-        try:
-            sent = await self._asked(wish)
-        except ProviderUnavailable as failure:
-            # An earlier sending may have arrived though this one has not.
-            failure.charged = not errand.fresh
-            if errand.fresh:
-                await self._errands.ended(errand, ErrandState.REFUSED)
-            raise
-        except Unanswered:
-            log.warning("provider_silent", provider=self.name, image=errand.index)
-            if self._options.exact:
-                raise ProviderUnavailable(f"{self.name} did not answer.", charged=True) from None
-            raise ProviderSilent(charged=True) from None
+        async with _ends_kept(self._errands, errand, accepted=False):
+            try:
+                sent = await self._asked(wish)
+            except ProviderUnavailable as failure:
+                # An earlier sending may have arrived though this one has not.
+                failure.charged = not errand.fresh
+                if errand.fresh:
+                    await self._errands.ended(errand, ErrandState.REFUSED)
+                raise
+            except Unanswered:
+                log.warning("provider_silent", provider=self.name, image=errand.index)
+                if self._options.exact:
+                    raise ProviderUnavailable(f"{self.name} did not answer.", charged=True) from None
+                raise ProviderSilent(charged=True) from None
         if not isinstance(sent, Made):
             await self._errands.accepted(errand, sent)
         return sent
@@ -246,11 +246,48 @@ def _refuse_our_own(name: str, request: GenerationRequest) -> None:
         raise ProviderRefused(f"{name} cannot be given a negative prompt.", field="negative_prompt")
 
 
-def _worst(failures: Sequence[ProviderFailed], made: bool) -> ProviderFailed:
-    """One that time does not mend, where there is one; it is charged for as soon as anything is."""
-    worst = next((one for one in failures if not isinstance(one, ProviderUnavailable)), failures[0])
-    worst.charged = made or any(one.charged for one in failures)
+def _worst(failures: Sequence[ProviderFailed | PromptRefused], made: bool) -> ProviderFailed | PromptRefused:
+    """A refused prompt, else one that time does not mend, where there is one; charged for as soon as anything is."""
+    failed: list[ProviderFailed] = []
+    for one in failures:
+        if isinstance(one, PromptRefused):
+            return one
+        failed.append(one)
+    worst = next((one for one in failed if not isinstance(one, ProviderUnavailable)), failed[0])
+    worst.charged = made or any(one.charged for one in failed)
     return worst
+
+
+@asynccontextmanager
+async def _ends_kept(errands: Errands, errand: Errand, *, accepted: bool) -> AsyncIterator[None]:
+    """Around what may end an errand for good: how it ended is kept."""
+    try:
+        yield
+    except PromptRefused:
+        await errands.ended(errand, ErrandState.FAILED)
+        raise
+    except (ProviderUnavailable, ProviderSilent):
+        raise
+    except ProviderFailed as failure:
+        # What was refused has never begun, and may be sent again.
+        state = ErrandState.FAILED if accepted or failure.charged else ErrandState.REFUSED
+        await errands.ended(errand, state)
+        raise
+
+
+async def _carried_through(sending: Coroutine[Any, Any, T]) -> T:
+    """What it comes to; where its caller is cancelled it has a while yet to end, so that no receipt is thrown away."""
+    task = asyncio.create_task(sending)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task}, timeout=_RECEIPT_SECONDS)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        raise
+    return task.result()
 
 
 async def _fetched(vendor: Vendor, made: Made, options: ProviderOptions) -> bytes:

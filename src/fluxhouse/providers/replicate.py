@@ -28,6 +28,7 @@ class Replicate:
     """The vendor; `token` as it gives them out, and `url` without `/v1`."""
 
     name = NAME
+    has_receipts = True
     models: Mapping[str, str] = {
         model: _BLACK_FOREST + model
         for model in ("flux-schnell", "flux-dev", "flux-krea-dev", "flux-kontext-dev", "flux-fill-dev", "flux-pro",

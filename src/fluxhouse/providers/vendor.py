@@ -51,9 +51,13 @@ class Prices:
 
 
 class Vendor(Protocol):
-    """A vendor's contract. Every method raises what `Host` does."""
+    """A vendor's contract. Every method raises what `Host` does.
+
+    Without receipts it has its caller wait for the image, and to hang up is the one way to call it off.
+    """
 
     name: str
+    has_receipts: bool
     host: Host
     models: Mapping[str, str]
     prices: Prices
