@@ -1,11 +1,14 @@
 """A webhook is due when its job ends, is retried for a day, and every attempt stays visible."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 
 from fluxhouse.core import settle, webhooks
 from fluxhouse.core.cancel import cancel
+from fluxhouse.core.jobs import Terms
 from fluxhouse.core.webhooks import RETRY_SECONDS, Sent, WebhookState
 from fluxhouse.generation.errors import Conflict, JobExpired, UnknownWebhook
 
@@ -185,3 +188,19 @@ def test_the_due_are_found_by_index(house, ended):
         ).all()
     )
     assert "ix_webhooks_due" in str(plan)
+
+
+def test_a_job_that_ends_while_its_start_is_noted_is_told_all_the_same(house, ada):
+    """Whoever comes second finds what the first one wrote, whichever that is."""
+    terms = Terms(webhook_events=("start", "completed"))
+    job = house.running(ada, webhook_url=URL, terms=terms)
+    (taken,) = take(house)
+    with ThreadPoolExecutor(1) as pool:
+        with house.transaction() as connection:
+            webhooks.record(connection, taken, Sent(house.now(), 40, status=200), 0.0)
+            ending = pool.submit(house.succeed, job)
+            with suppress(TimeoutError):
+                ending.result(0.3)
+        ending.result(20)
+    (webhook,) = due(house)
+    assert webhook.job_id == job.id
