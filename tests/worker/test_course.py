@@ -119,6 +119,15 @@ async def test_who_may_have_charged_is_the_last_one_asked(routed, error, allowed
         assert (row.state, row.served_by) == (JobState.SUCCEEDED, served_by)
 
 
+@pytest.mark.parametrize("error", [ProviderFailed(charged=True), ProviderUnavailable(charged=True)])
+async def test_after_a_charge_those_passed_over_before_are_not_asked_either(routed, error):
+    """Who may have charged is the last one asked, whoever was unavailable before."""
+    first, second = Card("first", ProviderUnavailable()), Card("second", error)
+    stage = await routed(first, second)
+    await stage.ended(await stage.submit())
+    assert first.asked == 1
+
+
 async def test_a_job_waits_for_providers_that_cannot_now(routed):
     """All are asked in turn until one can; who has refused for good is not asked again."""
     never, later = Card("never", ProviderRefused()), Card("later", *[ProviderUnavailable() for _ in range(3)])

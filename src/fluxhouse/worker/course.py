@@ -77,6 +77,8 @@ class Course:
                     waiting.append(stop)
                 log.warning("backend_passed_over", backend=stop.backend.name, code=failure.code, reason=failure.message)
                 if not self._goes_on(failure):
+                    # Nobody else may be asked, those passed over before neither.
+                    waiting = [stop] if isinstance(failure, ProviderUnavailable) else []
                     break
             if not waiting or loop.time() > deadline:
                 raise failure
