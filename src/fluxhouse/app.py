@@ -158,7 +158,11 @@ class Observed:
         started = perf_counter()
         with bound_contextvars(request_id=request_id), caller(headers.get("traceparent")):
             try:
-                if shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+                if b"%00" in scope["query_string"] or "\0" in scope["path"]:
+                    # PostgreSQL keeps none.
+                    refused = RequestRejected("no address holds a NUL character")
+                    await _failure(scope["path"], refused)(scope, receive, answer.send)
+                elif shared and scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
                     await _preflight(headers)(scope, receive, answer.send)
                 else:
                     await self._app(scope, receive, answer.send)

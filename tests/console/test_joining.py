@@ -55,3 +55,13 @@ async def test_the_first_administrator_needs_the_token_and_there_is_one_only(pla
     assert await signed_in_as(browser) == ["new@example.com"]
     again = form | {"address": "other@example.com"}
     assert (await browser.post("/welcome", again)).status_code == 404
+
+
+async def test_the_first_administrator_never_joins_an_account_that_somebody_has(place, browser):
+    """A stranger who signed up first would see all that the administrator makes."""
+    await place.database.write(lambda c: people.set_role(c, place.root.id, people.Role.MEMBER))
+    form = {"address": "new@example.com", "password": PASSWORD, "token": first_admin_token(place.door.options.pepper)}
+    assert (await browser.post("/welcome", form)).status_code == 303
+    joined, _ = await place.read(people.by_address, "new@example.com")
+    assert joined.account_id not in (place.ada.account_id, place.root.account_id)
+    assert len(await place.read(people.of_account, joined.account_id)) == 1

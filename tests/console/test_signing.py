@@ -107,3 +107,21 @@ async def test_the_theme_is_kept_and_the_server_writes_it(browser):
     assert '<html lang="en" data-theme="dark">' in (await browser.get("/sign-in")).text
     await browser.post("/theme", {"theme": '"><script>', "back": "/sign-in"})
     assert 'data-theme="dark"' in (await browser.get("/sign-in")).text
+
+
+@pytest.mark.parametrize("headers", [{"origin": "http://["}, {"origin": "null"}, {"origin": ""}])
+async def test_an_origin_that_is_none_is_refused(browser, headers):
+    """Whatever it says."""
+    form = {"address": "ada@example.com", "password": PASSWORD}
+    assert (await browser.post("/sign-in", form, site=None, headers=headers)).status_code == 403
+
+
+async def test_what_makes_no_sense_is_refused_and_breaks_nothing(browser):
+    """A referrer that is no address, a token of other letters, an address with a NUL."""
+    left = await browser.post("/sign-out", {}, headers={"referer": "http://["})
+    assert (left.status_code, left.headers["location"]) == (303, "/sign-in?next=/")
+    await browser.sign_in()
+    assert (await browser.post("/sign-out", {"form_token": "é"})).status_code == 403
+    stripped = await browser.post("/sign-in", {"address": "ada\0@example.com", "password": PASSWORD})
+    assert stripped.status_code == 303
+    assert (await browser.get("/gallery?model=%00")).status_code == 400

@@ -7,7 +7,8 @@ from fluxhouse.console.sized import MOST_BYTES
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-up", "/theme"])
 async def test_a_form_larger_than_any_of_ours_is_refused(browser, path):
-    """With or without an account, and what was sent is not kept."""
+    """With or without an account, before it is kept."""
+
     async def endless():
         for _ in range(1000):
             yield b"address=" + b"x" * 10_000 + b"&"

@@ -114,6 +114,9 @@ class AdminAccounts:
                 deed.note(connection, "people.create", address, account=account.name, role=role.value)
 
             await self._office.carry_out(deed, verb)
+        except IntegrityError:
+            taken = InvalidParameter("somebody has this address already", field="address")
+            return await self._file(request, 400, taken)
         except InvalidParameter as error:
             return await self._file(request, 400, error)
         return _back(account, f"{address} may sign in.")

@@ -88,6 +88,6 @@ class Entrance:
 
 
 def text_of(form: FormData, name: str) -> str:
-    """A field's text; nothing where a file was sent in its place."""
+    """A field's text, without NUL characters, which no database keeps; nothing where a file was sent in its place."""
     value = form.get(name)
-    return value if isinstance(value, str) else ""
+    return value.replace("\0", "") if isinstance(value, str) else ""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -73,8 +74,9 @@ class Joining:
         def join(connection: Connection, address: str, digest: str, now: datetime) -> Person:
             if people.there_is_an_admin(connection):
                 raise NotFound
-            present = accounts.everyone(connection)
-            account = present[0] if present else accounts.create(connection, address, now)
+            # The one account that nobody signs in to, such as the demo's; never one that somebody else has.
+            free = [one for one in accounts.everyone(connection) if not people.of_account(connection, one.id)]
+            account = free[0] if len(free) == 1 else accounts.create(connection, address, now)
             person = people.create(connection, account.id, address, digest, Role.ADMIN, now)
             audit.note(connection, address, "people.first_admin", address, now)
             return person
@@ -92,6 +94,9 @@ class Joining:
             normal = people.normal_address(address)
             digest = await self._entrance.digest(password)
             person = await self._entrance.desk.database.write(lambda connection: join(connection, normal, digest, now))
+        except IntegrityError:
+            taken = InvalidParameter("somebody has this address already", field="address")
+            return await self._entrance.form(request, template, 400, address=address, error=taken)
         except (InvalidParameter, RateLimited) as error:
             status = 429 if isinstance(error, RateLimited) else 400
             return await self._entrance.form(request, template, status, address=address, error=error)

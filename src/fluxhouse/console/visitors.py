@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -23,7 +23,7 @@ class SignInNeeded(Exception):
 
     def __init__(self, request: Request, *, fresh: bool = False) -> None:
         where = request.url.path if request.method in ("GET", "HEAD") else (request.headers.get("referer") or "/")
-        self.back = local_path(urlsplit(where).path)
+        self.back = local_path(_split(where).path)
         self.fresh = fresh
 
     def answer(self) -> Response:
@@ -90,7 +90,9 @@ class Visitors:
         self.require_origin(request)
         session = await self.require(request, fresh=fresh)
         sent = request.headers.get(FORM_HEADER) or (await request.form()).get(FORM_TOKEN) or ""
-        if not isinstance(sent, str) or not hmac.compare_digest(sent, session.form_token(self._desk.pepper)):
+        if not isinstance(sent, str) or not hmac.compare_digest(
+            sent.encode(errors="replace"), session.form_token(self._desk.pepper).encode()
+        ):
             raise FormRefused
         return session
 
@@ -105,7 +107,7 @@ class Visitors:
             allowed = site in ("same-origin", "none")
         else:
             ours = {urlsplit(self._desk.public_url).netloc, request.headers.get("host", "")}
-            allowed = origin is not None and urlsplit(origin).netloc in ours
+            allowed = origin is not None and _split(origin).netloc in ours
         if not allowed:
             raise FormRefused
 
@@ -125,6 +127,14 @@ class Visitors:
         """Take the cookie back, and what the browser kept of pages."""
         response.delete_cookie(self.cookie, path="/", secure=self._desk.is_secure, httponly=True, samesite="lax")
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
+
+
+def _split(address: str) -> SplitResult:
+    """The parts of an address that a browser sent; of what is none, nothing."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def local_path(text: str | None, otherwise: str = "/") -> str:

@@ -18,7 +18,7 @@ from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import InvalidParameter
 
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 10, 200
-_ADDRESS = re.compile(r"[^@\s]{1,64}@[^@\s]{1,180}")
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,180}")
 _hasher = PasswordHasher()  # RFC 9106's second choice: 64 MiB, three passes
 
 people = Table(

@@ -154,3 +154,12 @@ async def test_a_call_taken_back_cancels_its_job(live):
             while (jobs := (await http.get(f"{live.url}/api/v1/jobs")).json()["jobs"])[0]["status"] != "cancelled":
                 assert jobs[0]["status"] in ("pending", "processing")
                 await asyncio.sleep(0.1)
+
+
+async def test_a_tool_that_breaks_tells_nothing_of_us(live, monkeypatch):
+    """The caller hears of a fault, not of its words."""
+    monkeypatch.setattr(type(live.platform.door), "job", lambda *_: 1 / 0)
+    async with speaking(live) as client:
+        for job in ("job_" + "0" * 32, "job_\0"):
+            answer = await client.call_tool("job_status", {"job_id": job})
+            assert (answer.is_error, "division" in str(answer.content)) == (True, False)

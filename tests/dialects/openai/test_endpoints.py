@@ -88,6 +88,7 @@ FORMS = [
     ({"data": {"prompt": "x"}, "files": {"note": b"x"}}, (400, "note", "invalid_parameter")),
     ({"data": {"prompt": "x"}, "files": {"mask": b"x"}}, (400, "image", "invalid_parameter")),
     ({"data": {"prompt": "x", "image": "x"}, "files": {"mask": b"x"}}, (400, "image", "invalid_parameter")),
+    ({"data": {"prompt": "x", "image": "x"}, "files": {"image": b"x"}}, (400, "image", "invalid_parameter")),
     ({"data": {"prompt": "x", "n": "many"}, "files": {"image": b"x"}}, (400, "n", "invalid_parameter")),
     ({"data": {"prompt": "x"}, "files": [("image[]", b"x")] * 5}, (400, "image", "invalid_parameter")),
     (

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
+
+import structlog
 
 from fluxhouse.catalog.parsing import Parsed
 from fluxhouse.core.feed import StateChanged
@@ -27,9 +31,14 @@ from fluxhouse.generation.errors import (
 )
 from fluxhouse.generation.request import Task
 
+log = structlog.get_logger()
+
 Arguments = Mapping[str, Any]
 Report = Callable[[float, float, str], Awaitable[None]]
 """Takes how much is done, of how much, and what it is."""
+
+
+_JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}")
 
 
 class Tools:
@@ -53,6 +62,10 @@ class Tools:
             return await doing(arguments, key_text, report)
         except PlatformError as error:
             return refusal(error)
+        except Exception as error:
+            # The protocol's library would tell the caller its words, such as a whole statement of SQL.
+            log.error("mcp_tool_crashed", tool=name, traceback="".join(traceback.format_exception(error)))
+            return refusal(PlatformError())
 
     async def _list(self, arguments: Arguments, key_text: str | None, _report: Report) -> ToolAnswer:
         _only(arguments, ())
@@ -168,7 +181,7 @@ def _seconds(arguments: Arguments) -> float:
 def _job_id(arguments: Arguments) -> str:
     _only(arguments, ("job_id",))
     text = arguments.get("job_id")
-    if not isinstance(text, str) or not text.startswith(JOB_PREFIX) or len(text) > 100:
+    if not isinstance(text, str) or not _JOB_ID.fullmatch(text):
         raise UnknownJob
     return text.removeprefix(JOB_PREFIX)
 

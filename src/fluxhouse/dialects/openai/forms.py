@@ -92,6 +92,8 @@ async def _fields(form: FormData) -> Mapping[str, Any]:
         if isinstance(value, UploadFile):
             if name not in (IMAGE, MASK):
                 raise InvalidParameter(f"`{name[:100]}` takes no file.", field=name[:100])
+            if isinstance(fields.get(name), str):
+                raise InvalidParameter(f"`{name}` is given as text and as a file.", field=name)
             fields.setdefault(name, []).append(await value.read())
         elif name in fields:
             raise InvalidParameter(f"`{name[:100]}` is given more than once.", field=name[:100])
