@@ -1,11 +1,24 @@
-"""The engine's process never outlives its parent."""
+"""The engine's process survives what goes wrong with a request, and never outlives its parent."""
 
+import itertools
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from fluxhouse.engine import confine, frames
+from fluxhouse.engine.link import Link
+from fluxhouse.engine.options import EngineOptions, ModelWeights
+from fluxhouse.engine.process import Process
+from fluxhouse.engine.runner import Runner
+from fluxhouse.engine.trajectory import Trajectory
+from fluxhouse.generation.request import GenerationRequest
 
 PARENT = """
 import asyncio, sys, time
@@ -39,3 +52,95 @@ def test_its_process_ends_with_its_parent(checkpoint: Path) -> None:
             return
         time.sleep(0.05)
     pytest.fail("the engine's process outlived its parent")
+
+
+REQUEST = GenerationRequest(model="flux", prompt="a fox", width=64, height=64, seed=1, steps=4, count=2)
+
+
+class Bench:
+    """A process over the built-in model that is stepped by hand, and what it sends."""
+
+    def __init__(self, folder: Path, there: socket.socket, here: socket.socket) -> None:
+        weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=16)
+        options = EngineOptions({"flux": weights}, packing="always")
+        self.runner = Runner(options)
+        self.process = Process(Link(there), options, self.runner, confine.Readable([folder]))
+        self._here = here
+
+    def ask(self, number: int, request: GenerationRequest = REQUEST) -> None:
+        self.process._add(number, {"request": request.to_json(), "inputs": []})
+
+    def step(self) -> None:
+        self.process._advance(self.process._scheduler.choose(self.runner.fits))
+
+    def ends(self) -> dict[int, str]:
+        """Step until nothing waits; how each request has ended, and that nothing is left of it."""
+        ends: dict[int, str] = {}
+        while self.process._open:
+            if len(self.process._scheduler):
+                self.step()
+            self.process._take_in(wait=not len(self.process._scheduler))
+        assert not self.runner._held
+        assert not len(self.process._scheduler)
+        self._here.settimeout(0)
+        while True:
+            try:
+                frame = frames.receive(self._here, 2**24)
+            except BlockingIOError:
+                return ends
+            if frame["kind"] in ("finished", "failed"):
+                ends[frame["number"]] = frame["kind"]
+
+
+@pytest.fixture
+def bench(checkpoint: Path) -> Iterator[Bench]:
+    there, here = socket.socketpair()
+    with there, here:
+        yield Bench(checkpoint, there, here)
+
+
+def test_no_job_fails_for_its_preview(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two images of a request at different steps one cannot be shown on its way; both are made."""
+
+    def broken(_: Trajectory) -> bytes:
+        raise RuntimeError("injected")
+
+    monkeypatch.setattr(bench.runner, "preview", broken)
+    bench.ask(1)
+    first = bench.process._scheduler._waiting[0]
+    bench.process._advance([first])
+    bench.process._advance([first])
+    assert bench.ends() == {1: "finished"}
+
+
+def test_an_image_whose_request_has_failed_is_passed_over(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their last step two images fail together, then the second alone: the first's is no end of the process."""
+    forward, calls = bench.runner._forward, itertools.count()
+
+    def failing(trajectory: Trajectory, segments: Sequence[Any]) -> Any:
+        if trajectory.number == 1 and next(calls) in (0, 2):
+            raise RuntimeError("injected")
+        return forward(trajectory, segments)
+
+    bench.ask(1, replace(REQUEST, steps=1))
+    images = list(bench.process._scheduler._waiting)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.runner, "_forward", failing)
+        bench.process._advance(images)
+    bench.ask(2)
+    assert bench.ends() == {1: "failed", 2: "finished"}
+
+
+def test_latents_that_cannot_be_handed_on_fail_their_request(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no other."""
+    let_go = bench.runner.let_go
+
+    def failing(trajectory: Trajectory) -> Any:
+        if trajectory.number == 1:
+            raise RuntimeError("injected")
+        return let_go(trajectory)
+
+    monkeypatch.setattr(bench.runner, "let_go", failing)
+    bench.ask(1)
+    bench.ask(2)
+    assert bench.ends() == {1: "failed", 2: "finished"}

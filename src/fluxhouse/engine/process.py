@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -106,14 +107,15 @@ class Process:
         self._announce(pack)
         before = {trajectory: trajectory.seconds for trajectory in pack}
         for trajectory in self._stepper.step(pack):
+            if trajectory.number not in self._open:
+                continue  # Another of its request's images has failed meanwhile.
             place = {"number": trajectory.number, "index": trajectory.index, "step": trajectory.step}
             seconds = trajectory.seconds - before[trajectory]
             self._link.send(kind="step", steps=trajectory.steps, seconds=seconds, **place)
             if trajectory.finished:
-                self._scheduler.remove(trajectory)
-                self._finisher.finish(self._runner.let_go(trajectory))
+                self._stepper.guard(trajectory, partial(self._hand_on, trajectory))
             elif preview_due(trajectory.step, trajectory.steps) and self._link.is_read():
-                self._stepper.guard(trajectory, partial(self._preview, trajectory, place))
+                self._preview(trajectory, place)
 
     def _announce(self, pack: Sequence[Trajectory]) -> None:
         """Say which requests begin, before the device is touched: where this process ends now, they may be why."""
@@ -122,8 +124,16 @@ class Process:
                 self._open[trajectory.number].begun = True
                 self._link.send(kind="begun", number=trajectory.number)
 
+    def _hand_on(self, trajectory: Trajectory) -> None:
+        self._finisher.finish(self._runner.let_go(trajectory))
+        self._scheduler.remove(trajectory)
+
     def _preview(self, trajectory: Trajectory, place: Mapping[str, int]) -> None:
-        self._link.send(kind="preview", content=self._runner.preview(trajectory), **place)
+        """Show where it is heading; a job does not fail for the want of that."""
+        try:
+            self._link.send(kind="preview", content=self._runner.preview(trajectory), **place)
+        except Exception:
+            traceback.print_exc()
 
     def _deliver(self, trajectory: Trajectory, outcome: Outcome) -> None:
         """Pass on what the finisher has made of a trajectory."""
