@@ -87,7 +87,7 @@ def test_beyond_the_budget_the_least_recently_used_goes(house, keep):
         assert house.do(loras.use, file(name).sha256, house.now()) is None
         assert house.see(loras.is_leaving, file(name).sha256)
         assert house.do(loras.use_place, f"place of {name}", house.now()) is None
-        house.do(loras.forget, file(name).sha256)
+        house.do(loras.forget, file(name).sha256, house.now())
         assert not house.see(loras.is_leaving, file(name).sha256)
     assert house.see(loras.known) == {file("a").sha256, file("d").sha256}
 
@@ -101,7 +101,7 @@ def test_what_is_registered_or_awaited_never_goes(house, ada, keep, register):
     keep(file("c"))
     house.clock.advance(days=1)
     assert dismissed(house) == ["c"]
-    house.do(loras.forget, file("c").sha256)
+    house.do(loras.forget, file("c").sha256, house.now())
     house.do(cancel, job, house.now())
     assert dismissed(house) == ["b"]
 
@@ -117,11 +117,44 @@ def test_what_nobody_names_any_more_goes_within_any_budget(house, ada, keep, reg
 
 
 def test_a_removal_that_a_crash_interrupted_is_taken_up(house, keep):
-    """The file is named again at every sweep until it is forgotten."""
+    """The file is named again, once whoever was removing it has had its time, until it is forgotten."""
     keep(file("a", 200))
     house.clock.advance(hours=1)
     assert dismissed(house) == ["a"]
+    house.clock.advance(minutes=14)
+    assert dismissed(house) == []
+    house.clock.advance(minutes=1)
     assert dismissed(house) == ["a"]
+    assert dismissed(house) == []
+
+
+def test_what_is_leaving_makes_room_for_no_more(house, keep):
+    """Its bytes are as good as gone: a second removal beside the first takes nothing in its stead."""
+    for name in "abc":
+        keep(file(name))
+        house.clock.advance(minutes=1)
+    house.clock.advance(hours=1)
+    assert dismissed(house) == ["a"]
+    assert dismissed(house) == []
+    assert house.see(loras.unregistered_bytes) == 80
+
+
+def test_only_its_own_removal_is_forgotten(house, keep):
+    """Neither a file that stands again nor one that another task has taken over."""
+    keep(file("a", 200))
+    house.do(loras.forget, file("a").sha256, house.now())
+    assert house.see(loras.known) == {file("a").sha256}
+    house.clock.advance(hours=1)
+    began = house.now()
+    assert dismissed(house) == ["a"]
+    assert house.see(loras.is_leaving, file("a").sha256, began)
+    house.clock.advance(hours=1)
+    assert dismissed(house) == ["a"]
+    assert not house.see(loras.is_leaving, file("a").sha256, began)
+    house.do(loras.forget, file("a").sha256, began)
+    assert house.see(loras.known) == {file("a").sha256}
+    house.do(loras.forget, file("a").sha256, house.now())
+    assert house.see(loras.known) == set()
 
 
 def test_a_use_between_look_and_removal_wins(house, keep):

@@ -125,14 +125,15 @@ def use_registered(connection: Connection, lora_id: str, account_id: str, now: d
     return file
 
 
-def is_leaving(connection: Connection, sha256: str) -> bool:
-    """Whether the file with that content is just being removed."""
+def is_leaving(connection: Connection, sha256: str, since: datetime | None = None) -> bool:
+    """Whether the file with that content is just being removed; `since` asks for the removal that began then."""
     leaving = select(lora_files.c.removed_at).where(lora_files.c.sha256 == sha256)
-    return connection.execute(leaving).scalar_one_or_none() is not None
+    began = connection.execute(leaving).scalar_one_or_none()
+    return began is not None and since in (None, began)
 
 
 def add(connection: Connection, file: LoraFile, now: datetime) -> None:
-    """Note a file whose bytes are durable; one of the same content may have come first."""
+    """Note a file whose bytes are durable; one of the same content may have come first, and may be leaving."""
     values = {
         "sha256": file.sha256,
         "size_bytes": file.size_bytes,
@@ -209,19 +210,24 @@ def remove(connection: Connection, lora_id: str) -> None:
 
 
 def unregistered_bytes(connection: Connection) -> int:
-    """What the files take that no account has registered."""
-    taken = select(func.coalesce(func.sum(lora_files.c.size_bytes), 0)).where(~_REGISTERED)
-    return int(connection.execute(taken).scalar_one())
+    """What the files take that no account has registered, without those that are leaving."""
+    taken = select(func.coalesce(func.sum(lora_files.c.size_bytes), 0))
+    return int(connection.execute(taken.where(~_REGISTERED, lora_files.c.removed_at.is_(None))).scalar_one())
 
 
 def dismiss(connection: Connection, byte_budget: int, now: datetime) -> list[str]:
-    """Contents that shall go, each noted as leaving; beginning with who was used least recently.
+    """Contents that the caller shall remove, each noted as leaving; beginning with who was used least recently.
 
     Nobody has registered them, no job that has not ended asks for them, nobody was given them just now; and their
-    place is not known any more, or the files of their kind take more than the budget.
+    place is not known any more, or the files of their kind take more than the budget. What another has begun to remove
+    is the caller's only once that one must have crashed.
     """
     taken = unregistered_bytes(connection)
-    idle = select(lora_files, _PLACED.label("placed")).where(lora_files.c.used_at <= now - IDLE, ~_REGISTERED)
+    idle = select(lora_files, _PLACED.label("placed")).where(
+        lora_files.c.used_at <= now - IDLE,
+        ~_REGISTERED,
+        lora_files.c.removed_at.is_(None) | (lora_files.c.removed_at <= now - IDLE),
+    )
     rows = connection.execute(idle.order_by(lora_files.c.used_at)).all()
     if taken <= byte_budget and all(row.placed for row in rows):
         return []
@@ -231,7 +237,7 @@ def dismiss(connection: Connection, byte_budget: int, now: datetime) -> list[str
         unneeded = not row.placed or taken > byte_budget
         if unneeded and _file(row).key not in wanted and _dismissed(connection, row, now):
             leaving.append(str(row.sha256))
-            taken -= row.size_bytes
+            taken -= row.size_bytes if row.removed_at is None else 0
     return leaving
 
 
@@ -242,9 +248,10 @@ def claim(connection: Connection, sha256: str, now: datetime) -> bool:
     return connection.execute(claimed).first() is not None
 
 
-def forget(connection: Connection, sha256: str) -> None:
-    """Forget a dismissed file whose bytes are gone."""
-    connection.execute(delete(lora_files).where(lora_files.c.sha256 == sha256))
+def forget(connection: Connection, sha256: str, since: datetime) -> None:
+    """Forget a file whose removal began then, and whose bytes are gone."""
+    gone = delete(lora_files).where(lora_files.c.sha256 == sha256, lora_files.c.removed_at == since)
+    connection.execute(gone)
 
 
 def known(connection: Connection) -> set[str]:
@@ -253,8 +260,9 @@ def known(connection: Connection) -> set[str]:
 
 
 def _dismissed(connection: Connection, row: Row[Any], now: datetime) -> bool:
-    """Note that the file leaves, unless somebody has used or registered it meanwhile."""
-    same = (lora_files.c.sha256 == row.sha256) & (lora_files.c.used_at == row.used_at) & ~_REGISTERED
+    """Note that the file leaves, unless somebody has used, registered or begun to remove it meanwhile."""
+    seen = (lora_files.c.used_at == row.used_at) & lora_files.c.removed_at.is_not_distinct_from(row.removed_at)
+    same = (lora_files.c.sha256 == row.sha256) & seen & ~_REGISTERED
     if connection.execute(update(lora_files).where(same).values(removed_at=now)).rowcount == 0:
         return False
     connection.execute(delete(lora_places).where(lora_places.c.sha256 == row.sha256))
