@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from fluxhouse.generation.errand import Errand, ErrandState
+from fluxhouse.generation.errors import InputImageRefused
 from fluxhouse.generation.image import MadeImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.providers.bfl import Bfl
@@ -43,7 +44,7 @@ class Vendors:
 
     `refusals` answer the next submits, `lose` takes them in without an answer; a task is ready at its `looks`-th look,
     or ends as `ending` says, in the vendor's own words. `image` is what every task makes. A submit is answered
-    after `thinks` seconds.
+    after `thinks` seconds. `moved` is where the picture is said to lie, the first `moves` times.
     """
 
     url: str
@@ -56,6 +57,8 @@ class Vendors:
     lose: int = 0
     thinks: float = 0.0
     away: int = 0
+    moved: str | None = None
+    moves: int = 0
     image: bytes = field(default_factory=picture)
     told: dict[str, Any] = field(default_factory=dict)
 
@@ -100,11 +103,14 @@ class Vendors:
 
     @property
     def place(self) -> str:
+        if self.moved is not None and self.moves > 0:
+            self.moves -= 1
+            return self.moved
         return f"{self.url}/pictures/1.png"
 
 
 async def no_other_host(url: str, max_bytes: int, seconds: float) -> bytes:
-    raise AssertionError(f"{url} is another host")
+    raise InputImageRefused(f"{url} answered with status 403 instead of 200.")
 
 
 class Contracts:
@@ -119,6 +125,7 @@ class Contracts:
         return Starlette(
             routes=[
                 Route("/pictures/1.png", self.picture),
+                Route("/pictures/secret.png", lambda _: PlainTextResponse("forbidden", 403)),
                 Route("/v1/models/{owner}/{name}/predictions", self.predict, methods=["POST"]),
                 Route("/v1/predictions", self.predict, methods=["POST"]),
                 Route("/v1/predictions/{id}", self.prediction),

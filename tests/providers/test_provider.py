@@ -236,6 +236,28 @@ async def test_what_is_no_picture_fails(vendors, run):
     assert failed.value.charged
 
 
+@pytest.mark.parametrize(
+    "place", ["https://cdn.example/1.png", "no address", "/pictures/gone.png", "/pictures/secret.png"]
+)
+async def test_a_picture_that_is_gone_is_soon_given_up(vendors, run, record, place):
+    """Its place is not held for the whole patience; what was made has been paid for."""
+    vendors.moved, vendors.moves = vendors.url + place if place.startswith("/") else place, 10_000
+    with pytest.raises(ProviderFailed) as failed:
+        async with asyncio.timeout(3):
+            await run(vendors.provider("replicate", gone_seconds=0.1))
+    assert (type(failed.value), failed.value.charged) == (ProviderFailed, True)
+    assert record.states == ["made"]
+
+
+@pytest.mark.parametrize("name", ["replicate", "fal", "bfl"])
+@pytest.mark.parametrize("place", ["https://cdn.example/1.png", "/pictures/gone.png"])
+async def test_a_picture_that_has_moved_is_asked_after(vendors, run, record, name, place):
+    """An address that has run out is replaced by the one that the vendor gives now."""
+    vendors.moved, vendors.moves = vendors.url + place if place.startswith("/") else place, 2
+    (image,) = await run(vendors.provider(name))
+    assert (image.content, len(vendors.submits), record.states) == (vendors.image, 1, ["made"])
+
+
 async def test_a_task_without_end_is_given_up(vendors, run, record):
     """After the operator's patience, and not before."""
     vendors.looks = 10_000

@@ -11,7 +11,13 @@ from typing import Any
 
 import httpx2
 
-from fluxhouse.generation.errors import PlatformError, ProviderFailed, ProviderRefused, ProviderUnavailable
+from fluxhouse.generation.errors import (
+    PlatformError,
+    ProviderFailed,
+    ProviderRefused,
+    ProviderUnavailable,
+    RequestRejected,
+)
 
 MAX_IMAGE_BYTES = 64 * 1024 * 1024
 _MAX_ANSWER_BYTES = 128 * 1024 * 1024  # base64 of an image, and more
@@ -55,6 +61,10 @@ class Answer:
 
 class Unanswered(Exception):
     """The request may have arrived; the answer has not."""
+
+
+class PictureGone(ProviderFailed):
+    """A picture is not to be had at the address that the vendor gave."""
 
 
 class Refusal(ProviderRefused):
@@ -108,7 +118,10 @@ class Host:
         return answer
 
     async def image(self, place: str) -> bytes:
-        """The picture at an address that the vendor gave; raises `ProviderUnavailable` and `ProviderFailed`."""
+        """The picture at an address that the vendor gave.
+
+        Raises `PictureGone` where another address is needed, `ProviderUnavailable` and `ProviderFailed`.
+        """
         if place.startswith("data:"):
             return decoded(place.partition(",")[2])
         try:
@@ -116,14 +129,14 @@ class Host:
                 return await self._fetch(place, MAX_IMAGE_BYTES, _DOWNLOAD_SECONDS)
             async with asyncio.timeout(_DOWNLOAD_SECONDS):
                 status, content = await self._read("GET", place, MAX_IMAGE_BYTES, {})
+        except ProviderFailed:
+            raise
+        except (RequestRejected, httpx2.InvalidURL) as error:
+            raise PictureGone(f"{self.name}'s image is not to be had.", charged=True) from error
         except (httpx2.HTTPError, TimeoutError, PlatformError) as error:
-            if isinstance(error, ProviderFailed):
-                raise
             raise ProviderUnavailable(f"{self.name}'s image cannot be fetched.", charged=True) from error
-        except httpx2.InvalidURL:
-            raise ProviderFailed(f"{self.name} names no address of its image.", charged=True) from None
-        if status in (404, 410):
-            raise ProviderFailed(f"{self.name} has its image no more.", charged=True)
+        if status in (403, 404, 410):
+            raise PictureGone(f"{self.name} has its image no more (status {status}).", charged=True)
         if status != 200:
             raise ProviderUnavailable(f"{self.name} gives its image with status {status}.", charged=True)
         return content

@@ -24,7 +24,7 @@ from fluxhouse.generation.errors import (
 from fluxhouse.generation.image import MadeImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.providers.breaker import Breaker
-from fluxhouse.providers.host import Unanswered
+from fluxhouse.providers.host import PictureGone, Unanswered
 from fluxhouse.providers.pictures import Picture, fitted
 from fluxhouse.providers.vendor import Made, Vendor, Wish
 
@@ -39,7 +39,8 @@ _OVER = (ErrandState.FAILED, ErrandState.WITHDRAWN)
 class ProviderOptions:
     """`slots` images are in the making at once. `exact`: the vendor keeps idempotency keys, as a Fluxhouse does.
 
-    `patience_seconds` is how long one image may take, and how long a vendor that is out of reach is asked after it.
+    `patience_seconds` is how long one image may take, and how long a vendor that is out of reach is asked after it;
+    `gone_seconds` how long a picture is asked for that is not where the vendor says.
     """
 
     slots: int = 8
@@ -47,6 +48,7 @@ class ProviderOptions:
     look_seconds: float = 0.25
     longest_look_seconds: float = 2.0
     patience_seconds: float = 1800.0
+    gone_seconds: float = 60.0
 
 
 class Provider:
@@ -164,17 +166,15 @@ class Round:
             wish = Wish(one, self._provider.models[request.model], pictures, errand.key)
             if errand.state in _OVER:
                 raise ProviderFailed("The provider has failed at it before.", charged=not self._options.exact)
-            made = await self._awaited(errand, wish)
-            content = await _fetched(self._vendor, made, self._options)
+            sent = errand.receipt or await self._surely_sent(errand, wish)
+            made = await self._awaited(errand, wish, sent)
+            receipt = {} if isinstance(sent, Made) else sent
+            content = await _fetched(self._vendor, made, receipt, self._options)
             content = await asyncio.to_thread(fitted, content, one)
         return MadeImage(index, content, one.format.content_type, one.width, one.height, one.seed, made.nsfw)
 
-    async def _awaited(self, errand: Errand, wish: Wish) -> Made:
+    async def _awaited(self, errand: Errand, wish: Wish, sent: Mapping[str, str] | Made) -> Made:
         """The image where it is ready; its errand is then kept as made."""
-        sent: Mapping[str, str] | Made = errand.receipt
-        if not sent:
-            sending = self._sent(errand, wish)
-            sent = await (_carried_through(sending) if self._vendor.has_receipts else sending)
         if isinstance(sent, Made):
             made = sent
         else:
@@ -183,6 +183,11 @@ class Round:
         cost = self._vendor.prices.micro_usd(wish) if made.cost_micro_usd is None else made.cost_micro_usd
         await self._errands.ended(errand, ErrandState.MADE, cost)
         return made
+
+    async def _surely_sent(self, errand: Errand, wish: Wish) -> Mapping[str, str] | Made:
+        """`_sent`; a receipt that is on its way is kept though its job stops."""
+        sending = self._sent(errand, wish)
+        return await (_carried_through(sending) if self._vendor.has_receipts else sending)
 
     async def _sent(self, errand: Errand, wish: Wish) -> Mapping[str, str] | Made:
         """What the vendor answers to the one sending; with idempotency keys, to the same one again.
@@ -290,16 +295,30 @@ async def _carried_through(sending: Coroutine[Any, Any, T]) -> T:
     return task.result()
 
 
-async def _fetched(vendor: Vendor, made: Made, options: ProviderOptions) -> bytes:
-    """The picture, asked for again while its host is out of reach."""
-    if isinstance(made.place, bytes):
-        return made.place
-    deadline = time.monotonic() + options.patience_seconds
-    while True:
+async def _fetched(vendor: Vendor, made: Made, receipt: Mapping[str, str], options: ProviderOptions) -> bytes:
+    """The picture, asked for again while its host is out of reach, and for a shorter while where it is not there."""
+    place, started, gone_since = made.place, time.monotonic(), None
+    while not isinstance(place, bytes):
         try:
-            return await vendor.host.image(made.place)
+            return await vendor.host.image(place)
         except ProviderUnavailable:
-            if time.monotonic() > deadline:
+            if time.monotonic() > started + options.patience_seconds:
                 raise
-            log.warning("provider_image_delayed", provider=vendor.name)
+        except PictureGone as gone:
+            gone_since = gone_since or time.monotonic()
+            if time.monotonic() > gone_since + options.gone_seconds:
+                raise ProviderFailed(gone.message, charged=True) from gone
+        log.warning("provider_image_delayed", provider=vendor.name)
         await asyncio.sleep(options.longest_look_seconds)
+        if gone_since is not None and receipt:
+            place = await _place_now(vendor, receipt) or place
+    return place
+
+
+async def _place_now(vendor: Vendor, receipt: Mapping[str, str]) -> str | bytes | None:
+    """Where the vendor says that the picture lies; None where it does not say now."""
+    try:
+        made = await vendor.look(receipt)
+    except ProviderUnavailable:
+        return None
+    return None if made is None else made.place
