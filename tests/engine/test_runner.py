@@ -1,6 +1,7 @@
 """The runner's pictures are those of diffusers' pipelines, bit by bit, for every task."""
 
 import io
+import weakref
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -193,3 +194,24 @@ def test_pickled_weights_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     weights.unlink()
     with pytest.raises(WeightsUnavailable, match="transformer"):
         runner_over(folder)
+
+
+def test_a_survey_that_fails_costs_nobody(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where memory lacks: the step that it follows is made, and what it took is given back after it."""
+    taken: list[weakref.ref[torch.Tensor]] = []
+
+    def lacking(*_: object) -> None:
+        tensor = torch.zeros(8)
+        taken.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("injected")
+
+    runner = runner_over(checkpoint)
+    monkeypatch.setattr("fluxhouse.engine.loaded.survey", lacking)
+    free: list[bool] = []
+    monkeypatch.setattr(runner, "make_room", lambda: free.extend(one() is None for one in taken))
+    (trajectory,) = trajectories(runner, REQUEST)
+    while not trajectory.finished:
+        runner.step([trajectory])
+    assert free == [True]
+    assert trajectory.step == REQUEST.steps
+    assert runner.models.pack_tokens(trajectory) == 0

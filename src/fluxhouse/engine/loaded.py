@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 
-from fluxhouse.engine.device import device_errors
 from fluxhouse.engine.lora import Shapes, linear_shapes
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.profile import Profile, shortest_survey_seconds, survey
@@ -106,8 +105,7 @@ class LoadedModels:
         text_tokens = self._options.models[trajectory.request.model].max_text_tokens
         if shortest_survey_seconds(rough, text_tokens) > self._options.survey_seconds:
             return
-        with device_errors():
-            self.prompts.prove(loaded.weights, text_tokens)
-            rehearsal = Rehearsal(loaded.weights, loaded.packed, trajectory.request.acceleration, text_tokens)
-            self._profiles[lane] = survey(rehearsal, text_tokens, self._options.survey_seconds)
-            self._surveyed.add(lane)
+        self.prompts.prove(loaded.weights, text_tokens)
+        rehearsal = Rehearsal(loaded.weights, loaded.packed, trajectory.request.acceleration, text_tokens)
+        self._profiles[lane] = survey(rehearsal, text_tokens, self._options.survey_seconds)
+        self._surveyed.add(lane)

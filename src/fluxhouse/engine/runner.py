@@ -6,6 +6,7 @@ It knows no queue and no socket. What it holds of a trajectory it keeps until th
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -84,7 +85,7 @@ class Runner:
             trajectory.seconds += seconds * trajectory.tokens / tokens
         first = trajectories[0]
         if first.step > 1:  # The first step sets up what later ones find ready: its time says little.
-            self.models.rehearse(first, self._take(first.request.model), seconds * first.tokens / tokens)
+            self._rehearse(first, seconds * first.tokens / tokens)
 
     def preview(self, trajectory: Trajectory) -> bytes:
         """A small JPEG of where the trajectory is heading."""
@@ -112,6 +113,16 @@ class Runner:
         """Give up what can be made again, after the device had not enough memory."""
         self.models.prompts.forget()
         empty(self._device)
+
+    def _rehearse(self, trajectory: Trajectory, step_seconds: float) -> None:
+        """Measure the trajectory's lane where that is due: its step is made, so that nobody pays where this fails."""
+        try:
+            self.models.rehearse(trajectory, self._take(trajectory.request.model), step_seconds)
+            return
+        except Exception:
+            traceback.print_exc()
+        # Only now is what the failed attempt held given back.
+        self.make_room()
 
     def _hold(self, trajectory: Trajectory, loaded: Loaded) -> Held:
         beginning = begin(trajectory, loaded.weights, self._options.models[trajectory.request.model])
