@@ -2,6 +2,7 @@
 
 import io
 import queue
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -93,17 +94,23 @@ def test_small_pictures_go_first(weights: Weights, monkeypatch: pytest.MonkeyPat
 
 
 def test_decoding_is_tried_again_where_memory_was_lacking(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once; then it is OutOfMemory."""
+    """Once, when the first attempt holds nothing any more; then it is OutOfMemory."""
     lacking = [torch.OutOfMemoryError("injected")]
     decode = finisher.autoencode.decode
+    taken: list[weakref.ref[torch.Tensor]] = []
+    free: list[bool] = []
 
     def short_of_memory(given: Weights, latents: torch.Tensor) -> Image.Image:
         if lacking:
+            tensor = torch.zeros(8)
+            taken.append(weakref.ref(tensor))
             raise lacking.pop()
         return decode(given, latents)
 
     monkeypatch.setattr(finisher.autoencode, "decode", short_of_memory)
+    monkeypatch.setattr(finisher, "empty", lambda _: free.append(taken[-1]() is None))
     assert finisher.decode(latents_of(weights, 1)).size == (96, 64)
+    assert free == [True]
     lacking += [torch.OutOfMemoryError("injected")] * 2
     with pytest.raises(OutOfMemory):
         finisher.decode(latents_of(weights, 1))

@@ -1,5 +1,6 @@
 """What goes wrong with one trajectory of a pack ends no other."""
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -105,3 +106,25 @@ def test_a_request_that_cannot_begin_fails_alone(bench: Bench, tmp_path: Path) -
     bench.pack.append(bad)
     assert bench.moved() == [0, 1, 2]
     assert {number: type(error) for number, error in bench.failed.items()} == {3: InputImageRefused}
+
+
+@pytest.mark.parametrize("lacks", ["_forward", "_hold"])
+def test_room_is_made_when_the_failed_attempt_holds_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, lacks: str
+) -> None:
+    """Else the retry would have to do without what the first attempt keeps; to step as to begin."""
+    taken: list[weakref.ref[torch.Tensor]] = []
+    free: list[bool] = []
+    whole = getattr(bench.runner, lacks)
+
+    def lacking(*given: Any) -> Any:
+        if not taken:
+            tensor = torch.zeros(8)
+            taken.append(weakref.ref(tensor))
+            raise torch.OutOfMemoryError("injected")
+        return whole(*given)
+
+    monkeypatch.setattr(bench.runner, lacks, lacking)
+    monkeypatch.setattr(bench.runner, "make_room", lambda: free.append(taken[0]() is None))
+    assert bench.moved() == ([0] if lacks == "_forward" else [0, 1, 2])
+    assert free == [True]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import queue
 import threading
@@ -80,10 +81,11 @@ class Finisher:
 def decode(latents: Latents) -> Image.Image:
     """The picture, cut to the size asked for. Raises OutOfMemory at the second time, or GenerationFailed."""
     started = time.perf_counter()
-    try:
+    picture: Image.Image | None = None
+    with contextlib.suppress(OutOfMemory):
         picture = _decode(latents)
-    except OutOfMemory:
-        # A step beside it may have taken what it lacked.
+    if picture is None:
+        # A step beside it may have taken what it lacked; what the failed attempt held is given back only now.
         empty(latents.weights.device)
         picture = _decode(latents)
     latents.trajectory.seconds += time.perf_counter() - started

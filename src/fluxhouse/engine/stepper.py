@@ -32,18 +32,21 @@ class Stepper:
         ready = self._begin(pack)
         if not ready:
             return []
-        alone = ready
+        lacking = False
         try:
             self._runner.step(ready)
             return ready
         except OutOfMemory:
-            if len(ready) > 1:
-                self._scheduler.lower(ready)
-            self._runner.make_room()
-            alone = ready[:1]
+            lacking = True
         except Exception:
             # One of them is to blame; the others must not end with it.
             traceback.print_exc()
+        # Outside of `except`, where nothing holds the tensors of the failed attempt any more.
+        if lacking:
+            self._runner.make_room()
+            if len(ready) > 1:
+                self._scheduler.lower(ready)
+        alone = ready[:1] if lacking else ready
         return [one for one in alone if self._waits(one) and self.guard(one, partial(self._runner.step, [one]))]
 
     def guard(self, trajectory: Trajectory, work: Callable[[], object]) -> bool:
@@ -71,11 +74,12 @@ class Stepper:
         return [trajectory for trajectory in pack if trajectory.begun and self._waits(trajectory)]
 
     def _admit(self, trajectory: Trajectory) -> None:
-        try:
+        with contextlib.suppress(OutOfMemory):
             self._runner.admit(trajectory)
-        except OutOfMemory:
-            self._runner.make_room()
-            self._runner.admit(trajectory)
+            return
+        # Only now is what the failed attempt held given back.
+        self._runner.make_room()
+        self._runner.admit(trajectory)
 
     def _waits(self, trajectory: Trajectory) -> bool:
         """Whether its request has not failed meanwhile by another of its images."""
