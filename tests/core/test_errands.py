@@ -54,7 +54,7 @@ def test_open_errands_of_ended_jobs_are_left_over(house, begin, job):
     """A provider still at work for a job that was cancelled is found, and others' errands are not."""
     begin()
     begin(provider="fal")
-    find = lambda: house.do(lambda c: errands.left_over(c, ["replicate"], 10))  # noqa: E731
+    find = lambda: house.do(lambda c: errands.left_over(c, "replicate", 10))  # noqa: E731
     assert find() == []
     house.do(cancel, job, NOW)
     assert [(one.job_id, one.errand.provider) for one in find()] == [(job.id, "replicate")]

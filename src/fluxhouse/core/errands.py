@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -101,12 +101,12 @@ def begun(connection: Connection, job_id: str) -> set[str]:
     return set(rows.scalars())
 
 
-def left_over(connection: Connection, providers: Sequence[str], limit: int) -> list[LeftOver]:
-    """Open errands of jobs that have ended, at these providers."""
+def left_over(connection: Connection, provider: str, limit: int) -> list[LeftOver]:
+    """Open errands of jobs that have ended, at this provider, the oldest first."""
     found = connection.execute(
         select(errands)
         .join(jobs, jobs.c.id == errands.c.job_id)
-        .where(_IS_OPEN, jobs.c.state.not_in(OPEN_STATES), errands.c.provider.in_(providers))
+        .where(_IS_OPEN, jobs.c.state.not_in(OPEN_STATES), errands.c.provider == provider)
         .order_by(errands.c.created_at)
         .limit(limit)
     )

@@ -21,7 +21,7 @@ _BATCH = 100
 
 
 class Withdrawals:
-    """Looks every `period_seconds` until it is cancelled."""
+    """Looks every `period_seconds` until it is cancelled; a provider out of reach is left alone for `away_seconds`."""
 
     def __init__(
         self,
@@ -30,29 +30,36 @@ class Withdrawals:
         clock: Clock,
         meter: WorkMeter,
         period_seconds: float = 1.0,
+        away_seconds: float = 30.0,
     ) -> None:
         self._database = database
         self._remotes = remotes
         self._clock = clock
         self._meter = meter
         self._period_seconds = period_seconds
+        self._away_seconds = away_seconds
 
     async def run(self) -> None:
-        """Look for ever; what fails is logged and tried again next time."""
+        """Look for ever, at each provider for itself: one that does not answer keeps no other waiting."""
+        await asyncio.gather(*(self._watch(name) for name in self._remotes))
+
+    async def _watch(self, name: str) -> None:
+        """Look at one provider for ever; what fails is logged and tried again next time."""
         while True:
+            pause = self._period_seconds
             try:
-                await self.look()
+                if not await self._look(name):
+                    pause = self._away_seconds
             except Exception:
-                log.exception("errands_not_read")
-            await asyncio.sleep(self._period_seconds)
+                log.exception("errands_not_read", provider=name)
+            await asyncio.sleep(pause)
 
-    async def look(self) -> None:
-        """Withdraw what is left over now."""
-        names = list(self._remotes)
-        found = await self._database.read(lambda c: errands.left_over(c, names, _BATCH))
-        await asyncio.gather(*(self._withdraw(one) for one in found))
+    async def _look(self, name: str) -> bool:
+        """Withdraw what is left over at a provider now; False where it cannot be reached."""
+        found = await self._database.read(lambda c: errands.left_over(c, name, _BATCH))
+        return all(await asyncio.gather(*(self._withdraw(one) for one in found)))
 
-    async def _withdraw(self, one: LeftOver) -> None:
+    async def _withdraw(self, one: LeftOver) -> bool:
         errand, state = one.errand, ErrandState.WITHDRAWN
         try:
             if errand.receipt:
@@ -60,7 +67,7 @@ class Withdrawals:
             else:
                 state = ErrandState.FAILED  # Nobody knows what it is called there.
         except ProviderUnavailable:
-            return
+            return False
         now = self._clock.now()
         first = await self._database.write(
             lambda c: errands.end(c, one.job_id, errand.provider, errand.index, state, now)
@@ -68,3 +75,4 @@ class Withdrawals:
         if first:
             self._meter.ran(errand.provider, state, 0)
             log.info("errand_ended", job_id=one.job_id, provider=errand.provider, image=errand.index, state=state)
+        return True
