@@ -6,6 +6,7 @@ import pytest
 import torch
 
 
+@pytest.mark.long
 def test_the_whole_command_on_a_tiny_model(fluxhouse):
     """Every part has its table; bfloat16 is bit-equal to diffusers, alone and packed."""
     ended = fluxhouse("bench", "engine", "--architecture", "tiny", "--rounds", "1", "--jobs", "3")
