@@ -166,16 +166,21 @@ def require_room(connection: Connection, account_id: str, size_bytes: int) -> No
         )
 
 
+def require_room_for(connection: Connection, account_id: str, file: LoraFile, name: str) -> None:
+    """Raise `FileQuotaExceeded` where to `register` that file under that name would."""
+    if _registered_as(connection, account_id, file, name) is None:
+        require_room(connection, account_id, file.size_bytes)
+
+
 def register(connection: Connection, lora: RegisteredLora) -> RegisteredLora:
     """Note an account's LoRA, once: a repeat with the same content and name gives the first one back.
 
     Raises `FileQuotaExceeded`.
     """
     accounts.lock(connection, lora.account_id)  # two at once must see each other
-    same = _owned_rows(lora.account_id).where(loras.c.sha256 == lora.file.sha256, loras.c.name == lora.name)
-    first = connection.execute(same).first()
+    first = _registered_as(connection, lora.account_id, lora.file, lora.name)
     if first is not None:
-        return _lora(first)
+        return first
     require_room(connection, lora.account_id, lora.file.size_bytes)
     connection.execute(
         insert(loras).values(
@@ -267,6 +272,12 @@ def _dismissed(connection: Connection, row: Row[Any], now: datetime) -> bool:
         return False
     connection.execute(delete(lora_places).where(lora_places.c.sha256 == row.sha256))
     return True
+
+
+def _registered_as(connection: Connection, account_id: str, file: LoraFile, name: str) -> RegisteredLora | None:
+    same = _owned_rows(account_id).where(loras.c.sha256 == file.sha256, loras.c.name == name)
+    row = connection.execute(same).first()
+    return None if row is None else _lora(row)
 
 
 def _owned_rows(account_id: str) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import IO
@@ -36,7 +37,9 @@ MAX_BYTES = 1 << 30  # one file
 MAX_REQUEST_BYTES = 2 << 30  # all files of one request, which an engine holds at once
 FETCH_SECONDS = 60.0  # while a submit waits for its answer
 REGISTER_SECONDS = 600.0
-_FETCHES_AT_ONCE = 2  # of one account
+_AT_ONCE = 2  # fetches and uploads of one account
+
+Admission = Callable[[LoraFile], Awaitable[None]]  # raises what speaks against keeping a file, before it is kept
 
 _NO_SUCH = "names a LoRA that does not exist"
 
@@ -64,7 +67,7 @@ class LoraIntake:
         self._fetcher = fetcher
         self._hubs = Hubs(fetcher, options.hubs)
         self._shelf = Shelf(database, store, options.byte_budget)
-        self.drafts = Drafts(options.drafts)
+        self._drafts = Drafts(options.drafts)
         self._places: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._accounts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
@@ -96,19 +99,26 @@ class LoraIntake:
 
     async def register_place(self, caller: Caller, reference: str, name: str | None, now: datetime) -> RegisteredLora:
         """Fetch what parameter `url` names, and keep it for the account; raises `FileQuotaExceeded`."""
-        await self._database.read(lambda connection: require_means(connection, caller, 0, now))
         place = self._place(reference, "url")
-        await self._database.read(lambda connection: loras.require_room(connection, caller.account.id, 1))
+        called = name or name_of(place)[:100]
         try:
             async with asyncio.timeout(REGISTER_SECONDS):
-                file = await self._at(caller, place, "url", now)
+                file = await self._at(caller, place, "url", now, partial(self._require_room, caller, called))
         except TimeoutError:
             raise refused("url", f"could not be fetched within {REGISTER_SECONDS:g} seconds") from None
-        return await self._register(caller, file, name or name_of(place)[:100], spelled(place)[:300], now)
+        return await self._register(caller, file, called, spelled(place)[:300], now)
+
+    @asynccontextmanager
+    async def open_draft(self, caller: Caller, now: datetime) -> AsyncIterator[IO[bytes]]:
+        """An empty file for what the caller sends, once it is among the few of its account at a time."""
+        async with self._turn(caller):
+            await self._shelf.make_room(now)
+            with self._drafts.open() as draft:
+                yield draft
 
     async def register_file(self, caller: Caller, draft: IO[bytes], name: str, now: datetime) -> RegisteredLora:
         """Keep an uploaded draft, sent as parameter `file`, for the account; raises `FileQuotaExceeded`."""
-        file = await self._kept(draft, "file", now)
+        file = await self._kept(draft, "file", now, partial(self._require_room, caller, name))
         return await self._register(caller, file, name, None, now)
 
     async def _register(
@@ -131,30 +141,41 @@ class LoraIntake:
             raise refused(field, "is an address of ours: name a LoRA kept here by its id")
         return self._hubs.place(reference, field)
 
-    async def _at(self, caller: Caller, place: Place, field: str, now: datetime) -> LoraFile:
+    async def _require_room(self, caller: Caller, name: str, file: LoraFile) -> None:
+        await self._database.read(lambda c: loras.require_room_for(c, caller.account.id, file, name))
+
+    def _turn(self, caller: Caller) -> asyncio.Semaphore:
+        return self._accounts.setdefault(caller.account.id, asyncio.Semaphore(_AT_ONCE))
+
+    async def _at(
+        self, caller: Caller, place: Place, field: str, now: datetime, admit: Admission | None = None
+    ) -> LoraFile:
         """The file at that place, fetched unless it was not long ago; once for all who ask at the same time."""
         digest = hashlib.sha256(repr(place).encode()).hexdigest()
         async with self._places.setdefault(digest, asyncio.Lock()):
             known = await self._database.write(lambda connection: loras.use_place(connection, digest, now))
             if known is not None:
                 return known
-            async with self._accounts.setdefault(caller.account.id, asyncio.Semaphore(_FETCHES_AT_ONCE)):
-                file = await self._fetched(place, field, now)
+            async with self._turn(caller):
+                file = await self._fetched(place, field, now, admit)
             await self._database.write(lambda connection: loras.found_at(connection, digest, file, now))
             return file
 
-    async def _fetched(self, place: Place, field: str, now: datetime) -> LoraFile:
+    async def _fetched(self, place: Place, field: str, now: datetime, admit: Admission | None) -> LoraFile:
         await self._shelf.make_room(now)
-        with _named(field), self.drafts.open() as draft:
-            source = await self._hubs.source(place, field)
-            await self._fetcher.download(source.url, draft, MAX_BYTES, REGISTER_SECONDS, field, source.token)
-            return await self._kept(draft, field, now)
+        with self._drafts.open() as draft:
+            with _named(field):
+                source = await self._hubs.source(place, field)
+                await self._fetcher.download(source.url, draft, MAX_BYTES, REGISTER_SECONDS, field, source.token)
+            return await self._kept(draft, field, now, admit)
 
-    async def _kept(self, draft: IO[bytes], field: str, now: datetime) -> LoraFile:
+    async def _kept(self, draft: IO[bytes], field: str, now: datetime, admit: Admission | None) -> LoraFile:
         draft.flush()
         path = Path(draft.name)
         with _named(field):
             file = await asyncio.to_thread(_examined, path)
+        if admit is not None:
+            await admit(file)
         await self._shelf.keep(file, path, now)
         return file
 

@@ -102,9 +102,14 @@ async def read_quoted(door: Door, request: Request, caller: Caller, window: Wind
     require_rate(window, door)
     content = await read_body(request)
     if len(content) > LARGE_BYTES:
-        counted = await door.database.write(lambda connection: limits.count(connection, caller.key, door.clock.now()))
-        require_rate(counted, door)
+        await count_rate(door, caller)
     return await json_object(content, request.headers.get("content-type"))
+
+
+async def count_rate(door: Door, caller: Caller) -> None:
+    """Count what costs as much rate as a submit; raises `RateLimited`."""
+    counted = await door.database.write(lambda connection: limits.count(connection, caller.key, door.clock.now()))
+    require_rate(counted, door)
 
 
 def require_rate(window: Window, door: Door) -> None:

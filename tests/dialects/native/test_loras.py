@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from fluxhouse.core import jobs, loras
+from fluxhouse.core import jobs
 from fluxhouse.dialects import loras as intake
 from fluxhouse.engine.testcard import TestCard
 
@@ -290,19 +290,6 @@ async def test_what_is_no_lora_is_not_kept(hub_house, how, status, field, monkey
     error = answer.json()["error"]
     assert (answer.status_code, error.get("field")) == (status, field), error
     assert await stored(hub_house) == []
-
-
-async def test_an_account_without_room_registers_nothing(hub_house, lora_file, monkeypatch):
-    """By number and by bytes; a deleted LoRA makes room."""
-    first = await upload(hub_house, lora_file(1))
-    monkeypatch.setattr(loras, "QUOTA_COUNT", 1)
-    for bound in ("QUOTA_COUNT", "QUOTA_BYTES"):
-        answer = await hub_house.client.post("/api/v1/loras?name=x", content=lora_file(2), headers=BYTES)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "storage_quota_exceeded"), bound
-        monkeypatch.setattr(loras, "QUOTA_COUNT", 9)
-        monkeypatch.setattr(loras, "QUOTA_BYTES", first["sizeBytes"] + 1)
-    await hub_house.client.delete(f"/api/v1/loras/{first['loraId']}")
-    assert await upload(hub_house, lora_file(2))
 
 
 async def test_files_go_when_they_are_too_much_and_never_before_their_job(hub_house, hub, lora_file):

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import IO
 
 from sqlalchemy import Connection
 from starlette.requests import Request
@@ -18,6 +15,7 @@ from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.loras import LORA_PREFIX, MAX_BYTES
 from fluxhouse.dialects.native.forms import open_form
 from fluxhouse.dialects.native.reading import bearer
+from fluxhouse.dialects.submitting import count_rate
 from fluxhouse.dialects.wire import WrongMediaType, chunks_of, instant, json_object, read_body, refuse_query, too_large
 from fluxhouse.generation.errors import InvalidParameter, UnknownLora
 
@@ -38,6 +36,7 @@ class Loras:
     async def add(self, request: Request) -> Response:
         """Keep a LoRA: JSON with `url`, a form with `file`, or the file itself, whose `name` stands in the query."""
         caller = await self._door.ask(bearer(request), Scope.RUN, self._with_room)
+        await count_rate(self._door, caller)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != _BYTES:
             refuse_query(request)
@@ -86,16 +85,18 @@ class Loras:
         return await self._door.loras.register_place(caller, url, checked, self._door.clock.now())
 
     async def _add_form(self, caller: Caller, request: Request) -> RegisteredLora:
-        async with open_form(request, MAX_BYTES, texts=("name",), seconds=UPLOAD_SECONDS) as form:
+        async with (
+            self._door.loras.open_draft(caller, self._door.clock.now()) as draft,
+            open_form(request, MAX_BYTES, texts=("name",), seconds=UPLOAD_SECONDS) as form,
+        ):
             name = _checked_name(form.texts.get("name") or _without_suffix(form.file.filename or ""))
-            async with self._draft() as draft:
-                while batch := await form.file.read(_BATCH_BYTES):
-                    await asyncio.to_thread(draft.write, batch)
-                return await self._door.loras.register_file(caller, draft, name, self._door.clock.now())
+            while batch := await form.file.read(_BATCH_BYTES):
+                await asyncio.to_thread(draft.write, batch)
+            return await self._door.loras.register_file(caller, draft, name, self._door.clock.now())
 
     async def _add_bytes(self, caller: Caller, request: Request) -> RegisteredLora:
         name = _checked_name(request.query_params.get("name", ""))
-        async with self._draft() as draft:
+        async with self._door.loras.open_draft(caller, self._door.clock.now()) as draft:
             size, batch = 0, bytearray()
             async for chunk in chunks_of(request, UPLOAD_SECONDS):
                 size += len(chunk)
@@ -107,11 +108,6 @@ class Loras:
                     batch.clear()
             draft.write(batch)
             return await self._door.loras.register_file(caller, draft, name, self._door.clock.now())
-
-    @asynccontextmanager
-    async def _draft(self) -> AsyncIterator[IO[bytes]]:
-        with self._door.loras.drafts.open() as draft:
-            yield draft
 
     def _with_room(self, connection: Connection, caller: Caller) -> Caller:
         loras.require_room(connection, caller.account.id, 1)
