@@ -1,6 +1,7 @@
 """The runner's pictures are those of diffusers' pipelines, bit by bit, for every task."""
 
 import io
+import itertools
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 from diffusers import FluxImg2ImgPipeline, FluxKontextPipeline, FluxPipeline
 from PIL import Image
 
+from fluxhouse.engine import sampling
 from fluxhouse.engine.finisher import decode, write
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 from fluxhouse.engine.runner import Runner
 from fluxhouse.engine.trajectory import Trajectory, plan
 from fluxhouse.generation.errors import GenerationFailed, WeightsUnavailable
 from fluxhouse.generation.image import MadeImage
-from fluxhouse.generation.request import GenerationRequest, Task
+from fluxhouse.generation.request import Acceleration, GenerationRequest, Task
 
 REQUEST = GenerationRequest(model="flux", prompt="a red fox in the snow", width=128, height=96, seed=11, steps=3)
 TOKENS = 32
@@ -215,3 +217,28 @@ def test_a_survey_that_fails_costs_nobody(checkpoint: Path, monkeypatch: pytest.
     assert free == [True]
     assert trajectory.step == REQUEST.steps
     assert runner.models.pack_tokens(trajectory) == 0
+
+
+def test_where_a_step_fails_late_none_has_moved(random_dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither latents nor what the first block remembers: made again, the step and the picture are the same."""
+    fast = replace(REQUEST, acceleration=Acceleration.HIGH, count=2, steps=4)
+    runner = runner_over(random_dev)
+    runner._options = replace(runner._options, packing="always", skip_threshold=0.3)
+    runner.models._options = runner._options
+    expected, pair = trajectories(runner, fast), trajectories(runner, fast)
+    euler_step, calls = sampling.euler_step, itertools.count()
+
+    def failing(*given: Any) -> torch.Tensor:
+        if next(calls) % 2 == 1:
+            raise RuntimeError("injected")
+        return euler_step(*given)
+
+    while not expected[0].finished:
+        runner.step(expected)
+        with monkeypatch.context() as patch:
+            patch.setattr(sampling, "euler_step", failing)
+            with pytest.raises(RuntimeError, match="injected"):
+                runner.step(pair)
+        runner.step(pair)
+    for ours, theirs in zip(pair, expected, strict=True):
+        assert torch.equal(runner.let_go(ours).latents, runner.let_go(theirs).latents)

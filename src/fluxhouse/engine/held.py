@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,15 @@ from fluxhouse.engine.admission import Beginning
 from fluxhouse.engine.conditioning import Conditioning
 from fluxhouse.engine.firstblock import FirstBlock
 from fluxhouse.engine.transformer import Segment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Move:
+    """What a step that went well changes of a trajectory: `velocity` and `latents` [1, n, 4c], and the memories."""
+
+    velocity: torch.Tensor
+    latents: torch.Tensor
+    memories: tuple[FirstBlock | None, ...]
 
 
 @dataclass(slots=True, eq=False)
@@ -25,22 +35,28 @@ class Held:
     velocity: torch.Tensor | None = None
 
     def segments(self, step: int) -> list[Segment]:
-        """What its forward at `step` of the schedule reads."""
+        """What its forward at `step` of the schedule reads. It writes to copies of the memories: it may yet fail."""
         beginning = self.beginning
         seen = self.latents if beginning.condition is None else torch.cat([self.latents, beginning.condition], dim=2)
         if beginning.references is not None:
             seen = torch.cat([seen, beginning.references], dim=1)
         pairs = zip(self.conditionings, self.memories, strict=True)
-        return [Segment(seen[0], conditioning, step, memory) for conditioning, memory in pairs]
+        return [Segment(seen[0], conditioning, step, copy(memory)) for conditioning, memory in pairs]
 
-    def advance(self, velocities: Sequence[torch.Tensor], step: int, true_guidance: float) -> None:
-        """Move from `step` to the next by the velocities of its segments, as diffusers rounds it."""
+    def moved(self, segments: Sequence[Segment], velocities: Sequence[torch.Tensor], true_guidance: float) -> Move:
+        """The move by the velocities of its segments to the next step, as diffusers rounds it."""
         towards, *away = (velocity[None, : self.latents.shape[1]] for velocity in velocities)
-        self.velocity = away[0] + true_guidance * (towards - away[0]) if away else towards
+        velocity = away[0] + true_guidance * (towards - away[0]) if away else towards
+        step = segments[0].step
         sigma, following = self.beginning.sigmas[step], self.beginning.sigmas[step + 1]
-        self.latents = sampling.euler_step(self.latents, self.velocity, sigma, following)
+        latents = sampling.euler_step(self.latents, velocity, sigma, following)
         if self.beginning.blend is not None:
-            self.latents = self.beginning.blend.after(self.latents, following)
+            latents = self.beginning.blend.after(latents, following)
+        return Move(velocity, latents, tuple(segment.memory for segment in segments))
+
+    def take(self, move: Move) -> None:
+        """Be where the move leads."""
+        self.velocity, self.latents, self.memories = move.velocity, move.latents, move.memories
 
     def heading(self, step: int) -> torch.Tensor:
         """The latents in which the last velocity, from `step` of the schedule on, would end."""

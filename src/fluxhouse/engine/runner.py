@@ -75,9 +75,13 @@ class Runner:
         with device_errors(), torch.no_grad():
             segments = [one.segments(place) for one, place in zip(held, places, strict=True)]
             velocities = iter(self._forward(trajectories[0], [segment for own in segments for segment in own]))
-            for trajectory, one, place, own in zip(trajectories, held, places, segments, strict=True):
-                one.advance([next(velocities) for _ in own], place, trajectory.request.true_guidance or 1.0)
+            moves = [
+                one.moved(own, [next(velocities) for _ in own], trajectory.request.true_guidance or 1.0)
+                for trajectory, one, own in zip(trajectories, held, segments, strict=True)
+            ]
             wait_for(self._device)
+        for one, move in zip(held, moves, strict=True):
+            one.take(move)
         seconds = time.perf_counter() - started
         tokens = sum(trajectory.tokens for trajectory in trajectories)
         for trajectory in trajectories:
