@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ import torch
 
 from fluxhouse.engine.weights import Weights
 
-_TRIAL = ("a", "a red fox in the snow", "many words of a prompt that goes on for longer than the others do")
+_TRIAL = ("a", "a red fox in the snow", "", "many words of a prompt that goes on for longer than the others do")
+_SIZES = (4, 2)
+"""Of so many prompts batches are made where they are proven, the largest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +32,14 @@ class PromptEncoder:
     def __init__(self, remembered: int = 64) -> None:
         self._remembered = remembered
         self._prompts: OrderedDict[tuple[object, ...], Prompt] = OrderedDict()
-        self._proven: set[tuple[object, ...]] = set()
+        self._proven: dict[tuple[object, ...], tuple[int, ...]] = {}
 
-    def prove(self, weights: Weights, max_tokens: int) -> bool:
-        """Whether several prompts at once come out with the bits of each alone; from now on they are then batched."""
-        together = _encode(weights, _TRIAL, max_tokens)
+    def prove(self, weights: Weights, max_tokens: int) -> tuple[int, ...]:
+        """How many prompts at once come out with the bits of each alone: from now on so many go together."""
         alone = [_encode(weights, [prompt], max_tokens)[0] for prompt in _TRIAL]
-        equal = all(
-            torch.equal(a.tokens, b.tokens) and torch.equal(a.pooled, b.pooled)
-            for a, b in zip(together, alone, strict=True)
-        )
-        if equal:
-            self._proven.add(_encoders(weights))
-        return equal
+        proven = tuple(n for n in _SIZES if _equal(_encode(weights, _TRIAL[:n], max_tokens), alone[:n]))
+        self._proven[*_encoders(weights), max_tokens] = proven
+        return proven
 
     def encode(self, weights: Weights, prompt: str, max_tokens: int) -> Prompt:
         """Padding is not masked, so `max_tokens` is part of what the picture depends on."""
@@ -52,8 +49,7 @@ class PromptEncoder:
         """One for each prompt; those not remembered go through the encoders together where that is proven."""
         keys = {prompt: (*_encoders(weights), prompt, max_tokens) for prompt in prompts}
         missing = [prompt for prompt, key in keys.items() if key not in self._prompts]
-        batches = [missing] if _encoders(weights) in self._proven and missing else [[prompt] for prompt in missing]
-        for batch in batches:
+        for batch in _batches(missing, self._proven.get((*_encoders(weights), max_tokens), ())):
             for prompt, encoded in zip(batch, _encode(weights, batch, max_tokens), strict=True):
                 self._prompts[keys[prompt]] = encoded
         found = [self._prompts[keys[prompt]] for prompt in prompts]
@@ -66,6 +62,20 @@ class PromptEncoder:
     def forget(self) -> None:
         """Let go of all that is remembered, to have its memory."""
         self._prompts.clear()
+
+
+def _batches(prompts: Sequence[str], sizes: Sequence[int]) -> Iterator[Sequence[str]]:
+    """The prompts in batches of these sizes, which fall, and what is left one by one."""
+    begin = 0
+    for size in (*sizes, 1):
+        while len(prompts) - begin >= size:
+            yield prompts[begin : begin + size]
+            begin += size
+
+
+def _equal(some: Sequence[Prompt], others: Sequence[Prompt]) -> bool:
+    pairs = zip(some, others, strict=True)
+    return all(torch.equal(a.tokens, b.tokens) and torch.equal(a.pooled, b.pooled) for a, b in pairs)
 
 
 def _encoders(weights: Weights) -> tuple[object, ...]:
