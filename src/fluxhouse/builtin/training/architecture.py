@@ -26,7 +26,7 @@ def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
     """An autoencoder that starts as a coarse copy: from a random start, colour comes last and late.
 
     It has no normalisation, which would wipe out flat pictures. Its first three channels carry the colours: averaged on
-    the way in, repeated on the way out, unchanged by every residual block.
+    the way in, spread on the way out, unchanged by every residual block.
     """
     vae = AutoencoderTiny(
         encoder_block_out_channels=(size.channels,) * len(size.encoder),
@@ -34,6 +34,8 @@ def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
         num_encoder_blocks=size.encoder,
         num_decoder_blocks=size.decoder,
         latent_channels=size.latents,
+        # Edges come out of smooth slopes sooner than out of blocks.
+        upsample_fn="bilinear",
     )
     with torch.no_grad():
         for module in vae.modules():
