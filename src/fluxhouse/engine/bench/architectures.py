@@ -111,8 +111,8 @@ class RandomPrompts(PromptEncoder):
         super().__init__()
         self._architecture = architecture
 
-    def prove(self, _weights: Weights, _max_tokens: int) -> bool:
-        return True
+    def prove(self, _weights: Weights, _max_tokens: int) -> tuple[int, ...]:
+        return ()
 
     def encode_all(self, weights: Weights, prompts: Sequence[str], max_tokens: int) -> list[Prompt]:
         return [self._draw(weights, prompt, max_tokens) for prompt in prompts]
