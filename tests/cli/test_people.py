@@ -44,7 +44,7 @@ def test_a_person_is_made_listed_and_given_a_new_password(typed, fluxhouse, kept
     assert changed.out == "ada@example.com has a new password\n"
     _, digest = kept(people.by_address, "ada@example.com")
     assert people.password_fits(digest, "another battery")
-    assert [entry.action for entry in kept(audit.latest, 5)] == ["people.password", "people.create"]
+    assert [entry.action for entry in kept(audit.latest, 5)] == ["people.password", "people.create", "accounts.create"]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,10 @@ KINDS = {
     "invalid_request": ours.InvalidRequest,
     "job_already_ended": ours.Conflict,
     "job_not_found": ours.NotFound,
+    "invalid_lora": ours.InvalidRequest,
     "key_not_allowed": ours.PermissionDenied,
+    "lora_not_found": ours.NotFound,
+    "method_not_allowed": ours.InvalidRequest,
     "model_not_found": ours.NotFound,
     "model_unavailable": ours.ServerError,
     "not_found": ours.NotFound,
@@ -48,12 +51,14 @@ KINDS = {
     "unsupported_parameter": ours.InvalidRequest,
     "webhook_not_found": ours.NotFound,
 }
+# Where the native API's errors are told apart; accents and pages have kinds of their own, which it never answers.
+NATIVE = ("fluxhouse.generation.", "fluxhouse.dialects.wire", "fluxhouse.dialects.native.")
 PASSING = {"database_unavailable", "rate_limited", "storage_unavailable"}
 
 
 def natives(kind=errors.PlatformError):
     """Every class of the platform's errors that can answer a request; those that end a job do so in its body."""
-    if not issubclass(kind, errors.GenerationFailed) and kind.__module__.startswith("fluxhouse."):
+    if not issubclass(kind, errors.GenerationFailed) and kind.__module__.startswith(NATIVE):
         yield kind
         for child in kind.__subclasses__():
             yield from natives(child)

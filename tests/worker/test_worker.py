@@ -13,6 +13,7 @@ from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import GenerationFailed, InvalidParameter, OutOfMemory
 from fluxhouse.generation.image import MadeImage
+from fluxhouse.worker import attempt
 
 
 async def test_a_job_is_made_and_charged(stage_with, working):
@@ -219,8 +220,9 @@ async def test_a_job_that_ends_free_keeps_no_bytes(stage_with, working):
     assert [key async for key in stage.storage.keys("outputs/")] == []
 
 
-async def test_a_store_that_cannot_be_written_fails_the_job_and_nothing_else(stage_with, working):
+async def test_a_store_that_cannot_be_written_fails_the_job_and_nothing_else(stage_with, working, monkeypatch):
     """Where an image cannot be kept the job fails free and retryable, and the worker works on."""
+    monkeypatch.setattr(attempt, "_OUTAGE_SECONDS", 0.2)
     stage = stage_with(TestCard())
     blocked = await stage.submit(count=2)
     # A file where its folder should be is what a store sees that cannot be written; permissions do not stop root.

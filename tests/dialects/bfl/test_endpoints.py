@@ -117,7 +117,7 @@ def test_a_task_becomes_ready(caller):
     assert (result["status"], result["progress"], result["details"], result["preview"]) == ("Ready", 1.0, None, None)
     made = result["result"]
     assert (made["prompt"], made["seed"]) == ("a red boat", 5)
-    assert made["end_time"] - made["start_time"] == pytest.approx(made["duration"])
+    assert made["end_time"] - made["start_time"] == pytest.approx(made["duration"], abs=1e-5)
     picture = httpx2.get(made["sample"])
     assert picture.headers["content-type"] == "image/jpeg"
     assert Image.open(io.BytesIO(picture.content)).size == (256, 256)
