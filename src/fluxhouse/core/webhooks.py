@@ -217,8 +217,8 @@ def record(connection: Connection, taken: Webhook, sent: Sent, spread: float) ->
     `spread` from 0 to 1 lengthens the pause by up to a fifth, so that what failed together does not come back together.
     """
     state, next_at = taken.state, None
-    # Of a job that has not ended the message about the end is still to come, whatever became of the one before it. Locked,
-    # as settling does it: who ends the job meanwhile must find what is written here, or be found.
+    # Of a job that has not ended the message about the end is still to come, whatever became of the one before it.
+    # Locked, as settling does it: who ends the job meanwhile must find what is written here, or be found.
     job = jobs.locked(connection, taken.job_id) if state is WebhookState.WAITING else None
     if sent.accepted and job is not None:
         next_at = sent.at + LOGS_PAUSE if LOGS in (job.terms.webhook_events or ()) else None
