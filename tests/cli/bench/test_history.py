@@ -14,6 +14,7 @@ from fluxhouse.core.jobs import jobs
 from fluxhouse.core.reconcile import reconcile
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_written_history_reconciles_and_is_measured(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest

@@ -19,6 +19,7 @@ def test_the_painter_is_the_upper_bound(fluxhouse):
     assert {"style", "terrain", "keeps the rest"} <= rows.keys()
 
 
+@pytest.mark.long
 def test_a_server_is_asked_as_by_any_client(fluxhouse, subject, tmp_path):
     """Prompts and an edit go through the API; a test card is no landscape, so little is right."""
     one = subject()

@@ -46,6 +46,7 @@ def test_one_request_is_made_by_all_and_against_a_floor(sides: tuple[Ours, Their
     assert len(figures.columns) == len(figures.rows[0]) == 5
 
 
+@pytest.mark.long
 def test_a_stream_is_served_by_all_in_both_kinds_of_arrival(sides: tuple[Ours, Theirs]) -> None:
     """Four services twice, four verdicts on each kind, and a word on the jobs."""
     ours, theirs = sides

@@ -1,5 +1,7 @@
 """Parity, drift and packing are measured and not assumed."""
 
+import pytest
+
 from fluxhouse.engine.bench.exactness import drift, packing, parity
 from fluxhouse.engine.bench.sides import Ours, Theirs
 from fluxhouse.engine.bench.stream import Job
@@ -16,6 +18,7 @@ def test_parity_is_the_largest_difference_alone_and_in_a_pack(sides: tuple[Ours,
     assert float(parity(*sides, JOBS, Acceleration.REGULAR)[2]) > 0.0
 
 
+@pytest.mark.long
 def test_drift_and_packing_have_a_row_for_each_level(sides: tuple[Ours, Theirs]) -> None:
     """And a column for each number of segments."""
     ours, _ = sides
