@@ -12,9 +12,9 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check \
 	$(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt
-# Two processes, each test file whole in one of them: what a file starts (an engine, a server) is started once.
+# Three processes for two cores, since tests wait as much as they work; each test file whole in one of them, longest first.
 # What skips, for want of Chromium or Node, is named above the last line, which counts it.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile -rs
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -rs
 
 .NOTPARALLEL:
 .DEFAULT_GOAL := help

@@ -16,6 +16,8 @@ from fluxhouse.core.jobs import JobState
 
 CURL = re.compile(r"^curl .*?^$", re.MULTILINE | re.DOTALL)
 
+LONG = {"num_inference_steps": 50, "width": 768, "height": 768}  # so that a poll finds it in its middle
+
 
 def test_the_printed_curl_ends_in_a_picture(house, tmp_path):
     """The command that serve prints, pasted into a shell, writes the picture it asked for."""
@@ -54,8 +56,8 @@ def test_an_openai_program_watches_its_picture_come_into_being(house):
 def test_the_engines_death_costs_nothing(house):
     """kill -9 of the engine in the middle of a job: the same picture is made all the same, and charged once."""
     before = house.call("GET", "/api/v1/credits")["available"]
-    undisturbed = house.job_when(house.submit(num_inference_steps=20), lambda job: job["status"] == "completed")
-    job_id = house.submit(num_inference_steps=20)
+    undisturbed = house.job_when(house.submit(**LONG), lambda job: job["status"] == "completed")
+    job_id = house.submit(**LONG)
     house.job_when(job_id, lambda job: job.get("progress"))
     (engine,) = house.engines
     os.kill(engine, signal.SIGKILL)
@@ -69,7 +71,7 @@ def test_the_engines_death_costs_nothing(house):
 def test_the_servers_death_costs_nothing(house):
     """kill -9 of the server in the middle of a job: the engine ends by itself, and the next start makes the job."""
     before = house.call("GET", "/api/v1/credits")["available"]
-    jobs = [house.submit(num_inference_steps=20), house.submit(seed=4)]
+    jobs = [house.submit(**LONG), house.submit(seed=4)]
     house.job_when(jobs[0], lambda job: job.get("progress"))
     (engine,) = house.engines
     house.subject.kill()
@@ -90,7 +92,7 @@ def test_the_servers_death_costs_nothing(house):
 
 def test_a_signal_ends_it_cleanly(house):
     """SIGTERM in the middle of a job: exit code 0, no engine left, and the job has ended or waits for a start."""
-    job_id = house.submit(num_inference_steps=20)
+    job_id = house.submit(**LONG)
     house.job_when(job_id, lambda job: job.get("progress"))
     (engine,) = house.engines
     assert house.subject.stop() == 0
