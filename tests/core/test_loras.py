@@ -1,5 +1,8 @@
 """LoRA files by content, the places they came from, and who has registered them."""
 
+from concurrent.futures import ThreadPoolExecutor
+from time import sleep
+
 import pytest
 
 from fluxhouse.core import loras
@@ -137,6 +140,21 @@ def test_what_is_leaving_makes_room_for_no_more(house, keep):
     assert dismissed(house) == ["a"]
     assert dismissed(house) == []
     assert house.see(loras.unregistered_bytes) == 80
+
+
+def test_two_removals_at_the_same_time_take_one_file(house, keep):
+    """The second counts what is taken only once the first has noted what leaves."""
+    for name in "ab":
+        keep(file(name, 60))
+        house.clock.advance(minutes=1)
+    house.clock.advance(hours=1)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with house.transaction() as connection:
+            assert loras.dismiss(connection, BUDGET, house.now()) == [file("a").sha256]
+            second = elsewhere.submit(dismissed, house)
+            sleep(0.3)
+            assert not second.done()
+        assert second.result(10) == []
 
 
 def test_only_its_own_removal_is_forgotten(house, keep):

@@ -227,13 +227,14 @@ def dismiss(connection: Connection, byte_budget: int, now: datetime) -> list[str
     place is not known any more, or the files of their kind take more than the budget. What another has begun to remove
     is the caller's only once that one must have crashed.
     """
-    taken = unregistered_bytes(connection)
     idle = select(lora_files, _PLACED.label("placed")).where(
         lora_files.c.used_at <= now - IDLE,
         ~_REGISTERED,
         lora_files.c.removed_at.is_(None) | (lora_files.c.removed_at <= now - IDLE),
     )
-    rows = connection.execute(idle.order_by(lora_files.c.used_at)).all()
+    # Locked before what is taken is counted: who dismisses at the same time counts after us, without what we dismissed.
+    rows = connection.execute(idle.order_by(lora_files.c.used_at).with_for_update(of=lora_files)).all()
+    taken = unregistered_bytes(connection)
     if taken <= byte_budget and all(row.placed for row in rows):
         return []
     wanted = {lora.path for job in jobs.open_jobs(connection) for lora in job.request.loras}
