@@ -117,8 +117,7 @@ def _refuse_unknown(model: Model, body: Mapping[str, object]) -> None:
     for name in body:
         if name not in names:
             known = ", ".join(parameter.name for parameter in model.parameters)
-            # A caller's key may hold what UTF-8 cannot: the answer must.
-            shown = name[:100].encode(errors="replace").decode()
+            shown = name[:100]
             raise InvalidParameter(f"`{shown}` is not a parameter of `{model.id}`; it takes: {known}.", field=shown)
 
 

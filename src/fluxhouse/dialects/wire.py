@@ -148,7 +148,7 @@ def key_in(request: Request, *schemes: str) -> str | None:
 def refuse_query(request: Request, allowed: Collection[str] = ()) -> None:
     """Raise `InvalidParameter` for the first query parameter that is not `allowed`, or that is given twice."""
     for name, value in request.query_params.multi_items():
-        shown = name[:100].encode(errors="replace").decode()
+        shown = name[:100]
         if name not in allowed:
             takes = f"it takes: {', '.join(allowed)}" if allowed else "it takes none"
             raise InvalidParameter(f"`{shown}` is not a query parameter of this address; {takes}.", field=shown)

@@ -7,6 +7,7 @@ PlatformError                       code, message
     InputImageRefused                    an input picture could not be fetched, read or accepted
     LoraRefused                          a LoRA could not be fetched, is of no known format or does not fit the model
     PromptRefused                        moderation refused the prompt
+      ContentModerated                   or what came of it
     FileQuotaExceeded               413  the account keeps too many bytes of uploaded files
   AccessDenied                      401
     InvalidKey                           missing, unknown, expired or revoked
@@ -44,6 +45,8 @@ The numbers are the native dialect's; no class carries one, because each dialect
 code and body. The docstring of a class is its default message.
 """
 
+_LONGEST_FIELD = 100  # characters; an unknown field has whatever name the caller gave it
+
 
 class PlatformError(Exception):
     """The platform could not do what was asked."""
@@ -51,8 +54,8 @@ class PlatformError(Exception):
     code = "server_error"
 
     def __init__(self, message: str | None = None, *, field: str | None = None) -> None:
-        self.message = message or (type(self).__doc__ or "").strip()
-        self.field = field
+        self.message = _sayable(message or (type(self).__doc__ or "").strip())
+        self.field = None if field is None else _sayable(field[:_LONGEST_FIELD])
         super().__init__(self.message)
 
 
@@ -90,6 +93,12 @@ class PromptRefused(RequestRejected):
     """The prompt was refused by moderation."""
 
     code = "prompt_refused"
+
+
+class ContentModerated(PromptRefused):
+    """Every picture was withheld by moderation."""
+
+    code = "content_moderated"
 
 
 class FileQuotaExceeded(RequestRejected):
@@ -305,3 +314,8 @@ class ProviderSilent(ProviderFailed):
     """Whether the provider was sent for the image is not known; it was not sent for twice."""
 
     code = "provider_silent"
+
+
+def _sayable(text: str) -> str:
+    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
+    return text.encode(errors="replace").decode()

@@ -31,7 +31,6 @@ PENDING, READY, ERROR = "Pending", "Ready", "Error"
 REQUEST_MODERATED, NOT_FOUND = "Request Moderated", "Task not found"
 WEBHOOK_URL, SECRET = "webhook_url", "webhook_secret"
 _CANCELLED = JobError("cancelled", "The task was cancelled.", retryable=False)
-_LONGEST_FIELD = 100
 
 # What a validating framework calls it, by our class; all else that is about a field is a value_error.
 _TYPES: Mapping[type[PlatformError], str] = {
@@ -86,10 +85,10 @@ def failure(error: PlatformError, headers: Mapping[str, str] | None = None) -> R
     told = dict(headers or {}) | retry_header(error)
     if isinstance(error, UnknownJob):
         return JSONResponse({"status": NOT_FOUND, "result": None, "detail": NOT_FOUND}, status, told)
-    said = _sayable(error.message)
+    said = error.message
     if status == 422:
         kind = next((_TYPES[each] for each in type(error).__mro__ if each in _TYPES), "value_error")
-        where = [] if error.field is None else [_sayable(error.field[:_LONGEST_FIELD])]
+        where = [] if error.field is None else [error.field]
         return JSONResponse({"detail": [{"loc": ["body", *where], "msg": said, "type": kind}]}, status, told)
     return JSONResponse({"detail": said}, status, told)
 
@@ -120,8 +119,3 @@ def _status_of(error: PlatformError) -> int:
         return 403
     wrong_body = isinstance(error, InvalidParameter | UnsupportedParameter | InputImageRefused | PromptRefused)
     return 422 if wrong_body or type(error) is RequestRejected else status_of(error)
-
-
-def _sayable(text: str) -> str:
-    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
-    return text.encode(errors="replace").decode()

@@ -39,7 +39,7 @@ class Asking:
         for name in body:
             if name not in EVERY_FIELD:
                 known = ", ".join(["prompt", *(field.name for field in self.endpoint.fields)])
-                shown = name[:100].encode(errors="replace").decode()
+                shown = name[:100]
                 message = f"`{shown}` is not a field of {self.endpoint.name}; there are: {known}."
                 raise InvalidParameter(message, field=shown)
         values: dict[str, Any] = {field.name: field.check(body.get(field.name)) for field in self.endpoint.fields}

@@ -94,7 +94,7 @@ def _check_known(endpoint: Endpoint, body: Values) -> None:
     for name in body:
         if name not in fields.EVERY_FIELD:
             known = ", ".join(["prompt", *(field.name for field in endpoint.fields)])
-            shown = name[:100].encode(errors="replace").decode()
+            shown = name[:100]
             raise InvalidParameter(f"`{shown}` is not a field of {endpoint.id}; there are: {known}.", field=shown)
 
 
@@ -116,7 +116,7 @@ def _size(field: Parameter, sent: object) -> tuple[int, int] | None:
         preset = field.check(sent)
         return None if preset is None else fields.PRESETS[str(preset)]
     if unknown := [name for name in sent if name not in ("width", "height")]:
-        shown = unknown[0][:100].encode(errors="replace").decode()
+        shown = unknown[0][:100]
         raise InvalidParameter(f"`{shown}`: an image_size has `width` and `height`.", field=f"{IMAGE_SIZE}.{shown}")
     width, height = (_side(name, sent.get(name)) for name in ("width", "height"))
     return width, height
@@ -174,7 +174,7 @@ def _loras(model: Model, sent: object) -> tuple[AskedLora, ...]:
 
 def _native_lora(item: Mapping[str, Any]) -> dict[str, Any]:
     if unknown := [name for name in item if name not in _OF_LORA]:
-        shown = unknown[0][:100].encode(errors="replace").decode()
+        shown = unknown[0][:100]
         raise InvalidParameter(f"`{shown}`: a LoRA has {', '.join(_OF_LORA)}.", field=f"{LORAS}.{shown}")
     if item.get("force") not in (None, False):
         raise UnsupportedParameter("`force` is not supported by this installation: leave it out.", field=LORAS)

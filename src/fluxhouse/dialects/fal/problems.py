@@ -28,7 +28,6 @@ from fluxhouse.generation.errors import (
 from fluxhouse.storage.images import MAX_BYTES
 
 NOT_FOUND = "NOT_FOUND"
-_LONGEST_FIELD = 100
 
 
 class StillRunning(RequestRejected):
@@ -104,7 +103,7 @@ def failure(error: PlatformError, headers: Mapping[str, str] | None = None) -> R
 
 def worded(error: PlatformError) -> tuple[int, dict[str, Any]]:
     """The status and the body of an error."""
-    said = _sayable(error.message)
+    said = error.message
     if isinstance(error, UnknownJob):
         return 404, {"status": NOT_FOUND, "detail": said}
     for kind in type(error).__mro__:
@@ -139,7 +138,7 @@ def failure_of(job: Job) -> PlatformError | None:
 
 def _detail(error: PlatformError, said: str, name: str) -> dict[str, Any]:
     """One detail; clients take no number for a place, and no dots."""
-    place = [] if error.field is None else _sayable(error.field[:_LONGEST_FIELD]).split(".")
+    place = [] if error.field is None else error.field.split(".")
     detail: dict[str, Any] = {"loc": [_part(error.field), *place], "msg": said, "type": name}
     return detail | ({"ctx": {"max_size": MAX_BYTES}} if isinstance(error, FileTooLarge) else {})
 
@@ -149,8 +148,3 @@ def _part(field: str | None) -> str:
     if field in (wishes.WEBHOOK, wishes.MAX_QUEUE_LENGTH):
         return "query"
     return "header" if field is not None and field.lower().startswith("x-fal-") else "body"
-
-
-def _sayable(text: str) -> str:
-    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
-    return text.encode(errors="replace").decode()

@@ -30,7 +30,7 @@ def endpoint_of(name: str) -> Endpoint:
     """The endpoint of that id; raises `UnknownModel`."""
     found = ENDPOINTS.get(name)
     if found is None:
-        shown = name[:100].encode(errors="replace").decode()
+        shown = name[:100]
         raise UnknownModel(f"Application `{shown}` not found; there are: {', '.join(ENDPOINTS)}.")
     return found
 

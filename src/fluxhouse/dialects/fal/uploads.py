@@ -47,7 +47,7 @@ class Uploads:
         caller = await self._with_room(request)
         body = await json_object(await read_body(request, 64 * 1024), request.headers.get("content-type"))
         if unknown := [name for name in body if name not in (_NAME.name, _TYPE.name)]:
-            shown = unknown[0][:100].encode(errors="replace").decode()
+            shown = unknown[0][:100]
             raise InvalidParameter(f"`{shown}`: an upload has `content_type` and `file_name`.", field=shown)
         _NAME.check(body.get(_NAME.name))
         _require_picture(_TYPE.check(body.get(_TYPE.name)))

@@ -25,7 +25,6 @@ STATUSES: Mapping[JobState, str] = {
     JobState.CANCELLED: "cancelled",
 }
 _JOB_PREFIX = "job_"
-_LONGEST_FIELD = 100  # characters; an unknown field has whatever name the caller gave it
 
 
 def spelled(job_id: str) -> str:
@@ -103,7 +102,7 @@ def failure_of(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The error body itself."""
-    body = {"error": {"code": code, "message": _sayable(message), "status": status, **(particulars or {})}}
+    body = {"error": {"code": code, "message": message, "status": status, **(particulars or {})}}
     return JSONResponse(body, status, dict(headers or {}))
 
 
@@ -113,16 +112,11 @@ def output_gone(job: Job, now: datetime) -> bool:
 
 
 def _particulars(error: PlatformError) -> Body:
-    known: Body = {} if error.field is None else {"field": _sayable(error.field[:_LONGEST_FIELD])}
+    known: Body = {} if error.field is None else {"field": error.field}
     if isinstance(error, InsufficientCredits):
         known["creditsRequired"] = to_number(error.required_micro)
         known["creditsAvailable"] = to_number(error.available_micro)
     return known
-
-
-def _sayable(text: str) -> str:
-    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
-    return text.encode(errors="replace").decode()
 
 
 def _output(door: Door, job: Job) -> Body:

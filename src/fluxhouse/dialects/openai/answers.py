@@ -28,7 +28,6 @@ Body = dict[str, Any]
 
 FORMATS: Mapping[str, OutputFormat] = {"png": OutputFormat.PNG, "jpeg": OutputFormat.JPEG, "webp": OutputFormat.WEBP}
 B64 = "b64_json"
-_LONGEST_PARAM = 100
 # By the first words LiteLLM tells what it is.
 _WRONG_KEY = "Incorrect API key provided: it is missing, unknown, expired or revoked."
 _TOKEN_PIXELS = 16 * 16  # of which a FLUX transformer sees one token
@@ -73,9 +72,8 @@ def failure_body(error: PlatformError) -> Body:
     """The error itself: all four of its fields are always there."""
     general = "invalid_request_error" if status_of(error) < 500 else "server_error"
     kind, code = next((_WORDS[each] for each in type(error).__mro__ if each in _WORDS), (general, error.code))
-    param = None if error.field is None else _sayable(error.field[:_LONGEST_PARAM])
-    message = _WRONG_KEY if isinstance(error, InvalidKey) else _sayable(error.message)
-    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    message = _WRONG_KEY if isinstance(error, InvalidKey) else error.message
+    return {"error": {"message": message, "type": kind, "param": error.field, "code": code}}
 
 
 def failure_of(job: Job) -> PlatformError | None:
@@ -134,8 +132,3 @@ def usage(job: Job) -> Body:
         "output_tokens": made,
         "total_tokens": text + shown + made,
     }
-
-
-def _sayable(text: str) -> str:
-    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
-    return text.encode(errors="replace").decode()

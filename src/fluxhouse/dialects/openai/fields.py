@@ -84,7 +84,7 @@ def check_known(body: Mapping[str, Any], known: Sequence[str]) -> None:
     """Raise `InvalidParameter` for the first field that is not `known`."""
     for name in body:
         if name not in known:
-            shown = name[:100].encode(errors="replace").decode()
+            shown = name[:100]
             raise InvalidParameter(f"`{shown}` is not known here; there are: {', '.join(known)}.", field=shown)
 
 

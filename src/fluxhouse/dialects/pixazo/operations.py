@@ -177,7 +177,7 @@ def refuse_unknown(body: Mapping[str, object], operation: str, names: Sequence[s
     """Raise `InvalidParameter` for the first field that is not among `names`."""
     for name in body:
         if name not in names:
-            shown = name[:100].encode(errors="replace").decode()  # a lone surrogate could not be sent back
+            shown = name[:100]
             raise InvalidParameter(
                 f"`{shown}` is not a parameter of {operation}; it takes: {', '.join(names)}.", field=shown
             )

@@ -157,6 +157,6 @@ def _duration(text: str) -> timedelta:
 def _refuse_unknown(body: Mapping[str, Any], names: tuple[str, ...]) -> None:
     for name in body:
         if name not in names:
-            shown = name[:100].encode(errors="replace").decode()
+            shown = name[:100]
             message = f"`{shown}` is not a field of a prediction; it takes: {', '.join(names)}."
             raise InvalidParameter(message, field=shown)

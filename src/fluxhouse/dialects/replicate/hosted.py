@@ -172,7 +172,7 @@ def _refuse_unknown(full_name: str, sent: Mapping[str, object], known: Sequence[
     names = [parameter.name for parameter in known]
     for name, value in sent.items():
         if name not in names and value is not None:
-            shown = name[:_LONGEST_NAME].encode(errors="replace").decode()
+            shown = name[:_LONGEST_NAME]
             raise InvalidParameter(
                 f"`{shown}` is not an input of {full_name}; it takes: {', '.join(names)}.", field=shown
             )

@@ -59,18 +59,16 @@ _PROBLEMS: Mapping[type[PlatformError], tuple[int, str]] = {
 _NO_CREDIT = "You have insufficient credit to run this model. Top up the account and try again."
 _NOTHING_THERE = "The requested resource could not be found."
 _OURS = "Something went wrong on our side."
-_LONGEST_FIELD = 100  # characters; an unknown field has whatever name the caller gave it
 
 
 def failure(error: PlatformError, headers: Mapping[str, str] | None = None) -> Response:
     """An error as this dialect answers it."""
     status, title = _problem(error)
-    detail = _sayable(_detail(error, status))
+    detail = _detail(error, status)
     body: dict[str, Any] = {"title": title, "detail": detail, "status": status}
     if status == 422 and error.field is not None:
-        field = _sayable(error.field[:_LONGEST_FIELD])
-        body["detail"] = f"- {field}: {detail}\n"
-        body["invalid_fields"] = [{"type": error.code, "field": field, "description": detail}]
+        body["detail"] = f"- {error.field}: {detail}\n"
+        body["invalid_fields"] = [{"type": error.code, "field": error.field, "description": detail}]
     all_headers = {**(headers or {}), **retry_header(error), "Cache-Control": "no-store"}
     return JSONResponse(body, status, all_headers, "application/problem+json")
 
@@ -94,8 +92,3 @@ def _detail(error: PlatformError, status: int) -> str:
         case NotFound() if error.field is None:
             return _NOTHING_THERE
     return _OURS if status == 500 else error.message
-
-
-def _sayable(text: str) -> str:
-    """`text` as it can be sent: a caller's own words may hold half a character, which UTF-8 has no bytes for."""
-    return text.encode(errors="replace").decode()
