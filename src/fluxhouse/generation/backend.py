@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 from fluxhouse.generation.image import MadeImage
-from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import GenerationRequest
 
 
@@ -63,9 +62,8 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Who serves a model here, the backend's own defaults where a contract prints none, and who moderates."""
+    """Who serves a model here, and the backend's own defaults where a contract prints none."""
 
     backend: str
     steps: int
     guidance: float | None
-    moderation: Moderation = Moderation.NONE

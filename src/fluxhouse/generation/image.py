@@ -17,11 +17,7 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class MadeImage:
-    """One finished picture as a backend yields it: an encoded file and what is known of it.
-
-    One that is `nsfw` looks unsafe to who moderates it. One that is `withheld` for that is black: the file shows nothing
-    of what was made.
-    """
+    """One finished picture as a backend yields it: an encoded file and what is known of it."""
 
     index: int
     content: bytes
@@ -30,12 +26,11 @@ class MadeImage:
     height: int
     seed: int
     nsfw: bool = False
-    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveredImage:
-    """One finished picture whose bytes are durable under `key`; `nsfw` and `withheld` as of a `MadeImage`."""
+    """One finished picture whose bytes are durable under `key`."""
 
     index: int
     key: str
@@ -45,11 +40,7 @@ class DeliveredImage:
     seed: int
     size_bytes: int
     nsfw: bool = False
-    withheld: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready mapping; `DeliveredImage(**mapping)` restores it. An earlier version knows no `withheld`."""
-        fields = asdict(self)
-        if not self.withheld:
-            del fields["withheld"]
-        return fields
+        """A JSON-ready mapping; `DeliveredImage(**mapping)` restores it."""
+        return asdict(self)
