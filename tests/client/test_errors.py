@@ -9,6 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
+import fluxhouse.app  # noqa: F401 - defines every error that an answer may be made of
 from fluxhouse.client import errors as ours
 from fluxhouse.client.errors import error_of, retry_after
 from fluxhouse.client.facts import JobError, JobFacts
@@ -51,15 +52,17 @@ KINDS = {
     "unsupported_parameter": ours.InvalidRequest,
     "webhook_not_found": ours.NotFound,
 }
-# Where the native API's errors are told apart; accents and pages have kinds of their own, which it never answers.
-NATIVE = ("fluxhouse.generation.", "fluxhouse.dialects.wire", "fluxhouse.dialects.native.")
+# Other accents, pages and payments have kinds of their own, which the native API never answers.
+ELSEWHERE = ("fluxhouse.console.", "fluxhouse.core.payments")
+ACCENTS = tuple(f"fluxhouse.dialects.{name}." for name in ("bfl", "fal", "mcp", "openai", "pixazo", "replicate"))
 PASSING = {"database_unavailable", "rate_limited", "storage_unavailable"}
 
 
 def natives(kind=errors.PlatformError):
     """Every class of the platform's errors that can answer a request; those that end a job do so in its body."""
-    if not issubclass(kind, errors.GenerationFailed) and kind.__module__.startswith(NATIVE):
-        yield kind
+    if not issubclass(kind, errors.GenerationFailed) and kind.__module__.startswith("fluxhouse."):
+        if not kind.__module__.startswith((*ELSEWHERE, *ACCENTS)):
+            yield kind
         for child in kind.__subclasses__():
             yield from natives(child)
 
