@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from fluxhouse.core import cancel, events, jobs, keys, settle, usage
-from fluxhouse.generation.errors import EngineDied, GenerationFailed, OutOfMemory
+from fluxhouse.generation.errors import ContentModerated, EngineDied, GenerationFailed, OutOfMemory
 
 PRICE = 1_000_000
 
@@ -28,6 +28,36 @@ def test_a_failure_is_free_and_says_why(house, ada):
     ended = house.do(settle.fail, house.running(ada, count=2), OutOfMemory(), house.now())
     assert (ended.error.code, ended.error.retryable) == ("out_of_memory", False)
     assert house.balance(ada) == (100 * PRICE, 0)
+
+
+def outcome_with(house, job, withheld):
+    """An outcome of all images, those at the places `withheld` black."""
+    made = house.outcome(job)
+    black = [replace(image, nsfw=True, withheld=True) if image.index in withheld else image for image in made.images]
+    return replace(made, images=black)
+
+
+def test_a_withheld_image_costs_nothing(house, ada):
+    """Of three images one is black: two are captured and counted, and all three are kept."""
+    job = house.running(ada, count=3)
+    ended = house.do(settle.succeed, job, outcome_with(house, job, {1}), house.now())
+    assert (ended.state, ended.captured_micro, len(ended.images)) == ("succeeded", 2 * PRICE, 3)
+    assert [image.index for image in ended.shown] == [0, 2]
+    assert house.read(job) == ended
+    (day,) = house.see(usage.between, ada.account.id, house.now().date(), house.now().date())
+    assert day.images == 2
+    assert house.drift() == []
+
+
+def test_a_job_all_of_whose_images_are_withheld_has_failed(house, ada):
+    """Free, with the reason; what stands in their place is kept for the dialects that show it."""
+    job = house.running(ada, count=2)
+    ended = house.do(settle.succeed, job, outcome_with(house, job, {0, 1}), house.now())
+    assert (ended.state, ended.captured_micro, len(ended.images)) == ("failed", 0, 2)
+    assert (ended.error.code, ended.error.retryable, ended.shown) == ("content_moderated", False, ())
+    assert isinstance(ended.error.moderated, ContentModerated)
+    assert house.balance(ada) == (100 * PRICE, 0)
+    assert house.drift() == []
 
 
 @pytest.mark.parametrize("images", [0, 1])

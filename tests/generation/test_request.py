@@ -17,6 +17,7 @@ FULL = replace(
     true_guidance=2.5,
     loras=(Lora("loras/aa.safetensors", 0.8), Lora("loras/bb.safetensors", -1.0)),
     share=2.0,
+    tolerance=None,
 )
 
 
@@ -28,7 +29,7 @@ def test_a_request_survives_json(request_: GenerationRequest) -> None:
 
 def test_what_is_not_used_of_the_later_fields_is_not_written() -> None:
     """An earlier version beside this one, which knows none of them, can read the request."""
-    assert not {"negative_prompt", "true_guidance", "loras", "share"} & set(REQUEST.to_json())
+    assert not {"negative_prompt", "true_guidance", "loras", "share", "tolerance"} & set(REQUEST.to_json())
 
 
 def test_each_image_has_its_own_seed() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from starlette.responses import JSONResponse
 
-from fluxhouse.generation.errors import PromptRefused, ProviderFailed, ProviderRefused
+from fluxhouse.generation.errors import ContentModerated, PromptRefused, ProviderFailed, ProviderRefused
 from fluxhouse.generation.request import OutputFormat, Task
 from fluxhouse.providers.bfl import _is_of
 
@@ -43,7 +43,7 @@ async def test_pictures_go_in_base64(vendors, run, another, drawn, tmp_path):
 
 @pytest.mark.parametrize(
     ("status", "error"),
-    [("Request Moderated", PromptRefused), ("Content Moderated", PromptRefused), ("Error", ProviderFailed),
+    [("Request Moderated", PromptRefused), ("Content Moderated", ContentModerated), ("Error", ProviderFailed),
      ("Task not found", ProviderFailed)],
 )  # fmt: skip
 async def test_bad_ends(vendors, run, record, status, error):

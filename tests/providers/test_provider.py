@@ -225,7 +225,7 @@ async def test_a_picture_comes_as_it_was_asked_for(vendors, run, drawn):
     (image,) = await run(vendors.provider("fal"), format=OutputFormat.WEBP, width=48, height=32)
     with Image.open(io.BytesIO(image.content)) as shown:
         assert (shown.format, shown.size, image.content_type) == ("WEBP", (48, 32), "image/webp")
-    assert image.nsfw
+    assert (image.nsfw, image.withheld) == (True, True)
 
 
 async def test_what_is_no_picture_fails(vendors, run):

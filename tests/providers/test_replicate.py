@@ -3,7 +3,7 @@
 import pytest
 from starlette.responses import JSONResponse
 
-from fluxhouse.generation.errors import PromptRefused, ProviderFailed, ProviderRefused
+from fluxhouse.generation.errors import ContentModerated, ProviderFailed, ProviderRefused
 from fluxhouse.generation.request import Acceleration, OutputFormat, Task
 
 
@@ -64,7 +64,7 @@ async def test_a_version_is_asked_by_its_hash(vendors, run):
     [
         ({"status": "failed", "error": "out of memory"}, "flux-dev", ProviderFailed, False),
         ({"status": "canceled"}, "me/my-dev", ProviderFailed, True),
-        ({"status": "failed", "error": "NSFW content detected"}, "flux-dev", PromptRefused, None),
+        ({"status": "failed", "error": "NSFW content detected"}, "flux-dev", ContentModerated, None),
         ({"status": "succeeded", "output": None}, "flux-dev", ProviderFailed, True),
     ],
 )

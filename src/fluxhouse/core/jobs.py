@@ -31,7 +31,13 @@ from sqlalchemy import (
 
 from fluxhouse.core.accounts import accounts
 from fluxhouse.database.schema import Instant, metadata
-from fluxhouse.generation.errors import GenerationFailed, UnknownJob
+from fluxhouse.generation.errors import (
+    ContentModerated,
+    GenerationFailed,
+    PlatformError,
+    PromptRefused,
+    UnknownJob,
+)
 from fluxhouse.generation.image import DeliveredImage
 from fluxhouse.generation.request import GenerationRequest
 
@@ -119,8 +125,15 @@ class JobError:
     retryable: bool
 
     @classmethod
-    def of(cls, failure: GenerationFailed) -> JobError:
-        return cls(failure.code, failure.message, failure.retryable)
+    def of(cls, failure: PlatformError) -> JobError:
+        """A request that was at fault is so again."""
+        return cls(failure.code, failure.message, isinstance(failure, GenerationFailed) and failure.retryable)
+
+    @property
+    def moderated(self) -> PromptRefused | None:
+        """The error again where moderation was the reason."""
+        kind = next((kind for kind in (ContentModerated, PromptRefused) if kind.code == self.code), None)
+        return None if kind is None else kind(self.message, field="prompt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +203,11 @@ class Job:
     def hold_micro(self) -> int:
         """What submit set aside: the price of every image asked for."""
         return self.price_micro * self.request.count
+
+    @property
+    def shown(self) -> tuple[DeliveredImage, ...]:
+        """Its images but those that were withheld: what was charged for."""
+        return tuple(image for image in self.images if not image.withheld)
 
 
 def insert_queued(connection: Connection, job: Job) -> None:

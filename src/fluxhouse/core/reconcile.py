@@ -67,7 +67,8 @@ def _job_holds(connection: Connection) -> Iterator[Drift]:
         if difference:
             yield Drift("an open job holds its price, an ended one nothing", row.id, difference)
         captured = captures.get(row.id, 0)
-        if captured != (row.captured_micro or 0) or captured != row.price_micro * len(row.images):
+        shown = sum(not image.get("withheld") for image in row.images)
+        if captured != (row.captured_micro or 0) or captured != row.price_micro * shown:
             yield Drift("a job is charged for its delivered images", row.id, captured - (row.captured_micro or 0))
     for job_id, total in holds.items():
         yield Drift("a hold has a job", job_id, total)

@@ -10,7 +10,13 @@ from sqlalchemy import Connection
 
 from fluxhouse.core import accounts, events, jobs, keys, ledger, queue, usage, webhooks
 from fluxhouse.core.jobs import Job, JobError, JobState
-from fluxhouse.generation.errors import AttemptsExhausted, EngineCrashed, GenerationFailed, JobExpired
+from fluxhouse.generation.errors import (
+    AttemptsExhausted,
+    ContentModerated,
+    EngineCrashed,
+    GenerationFailed,
+    JobExpired,
+)
 from fluxhouse.generation.image import DeliveredImage
 
 MAX_DEATHS = 5  # attempts that the death of a process may end before the job is given up
@@ -25,9 +31,19 @@ class Outcome:
     inference_seconds: float | None = None
     served_by: str | None = None
 
+    @property
+    def shown(self) -> int:
+        """How many images were not withheld."""
+        return sum(not image.withheld for image in self.images)
+
 
 def succeed(connection: Connection, job: Job, outcome: Outcome, now: datetime) -> Job | None:
-    """End a job well: each delivered image is captured. None where another attempt or end came first."""
+    """End a job well: each delivered image is captured that was not withheld. Where all were, it has failed, and free.
+
+    None where another attempt or end came first.
+    """
+    if outcome.images and not outcome.shown:
+        return _end(connection, job, JobState.FAILED, now, outcome, JobError.of(ContentModerated()))
     return _end(connection, job, JobState.SUCCEEDED, now, outcome)
 
 
@@ -95,7 +111,7 @@ def _end(
     if len(outcome.images) > job.request.count:
         raise ValueError(f"{len(outcome.images)} images were delivered where {job.request.count} were asked")
     accounts.lock(connection, job.account_id)
-    charged_micro = job.price_micro * len(outcome.images)
+    charged_micro = job.price_micro * outcome.shown
     released_micro = job.hold_micro - charged_micro
     ended = {
         "state": state,
@@ -111,12 +127,12 @@ def _end(
     if after is None:
         return None
     events.record(connection, job.id, state, job.attempt, now)
-    webhooks.enqueue(connection, job, now, made=bool(outcome.images))
+    webhooks.enqueue(connection, job, now, made=outcome.shown > 0)
     if released_micro:
         keys.give_back(connection, job.key_id, released_micro)
     amounts: dict[str, int | float] = {
         state.value: 1,
-        "images": len(outcome.images),
+        "images": outcome.shown,
         "captured_micro": charged_micro,
         "inference_seconds": outcome.inference_seconds or 0.0,
     }

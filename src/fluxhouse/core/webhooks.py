@@ -233,7 +233,7 @@ def record(connection: Connection, taken: Webhook, sent: Sent, spread: float) ->
     outcome = {"state": state, "tries": taken.tries + 1, "next_at": next_at}
     connection.execute(update(webhooks).where(_as_seen(taken)).values(outcome))
     if job is not None and job.state.terminal:
-        enqueue(connection, job, sent.at, made=bool(job.images))
+        enqueue(connection, job, sent.at, made=bool(job.shown))
     return state
 
 

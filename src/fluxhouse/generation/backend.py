@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fluxhouse.generation.image import MadeImage
+from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import GenerationRequest
 
 
@@ -62,8 +63,9 @@ class Backend(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Who serves a model here, and the backend's own defaults where a contract prints none."""
+    """Who serves a model here, the backend's own defaults where a contract prints none, and who moderates."""
 
     backend: str
     steps: int
     guidance: float | None
+    moderation: Moderation = Moderation.NONE

@@ -7,6 +7,7 @@ PlatformError                       code, message
     InputImageRefused                    an input picture could not be fetched, read or accepted
     LoraRefused                          a LoRA could not be fetched, is of no known format or does not fit the model
     PromptRefused                        moderation refused the prompt
+      ContentModerated                   or what came of it
     FileQuotaExceeded               413  the account keeps too many bytes of uploaded files
   AccessDenied                      401
     InvalidKey                           missing, unknown, expired or revoked
@@ -92,6 +93,12 @@ class PromptRefused(RequestRejected):
     """The prompt was refused by moderation."""
 
     code = "prompt_refused"
+
+
+class ContentModerated(PromptRefused):
+    """Every picture was withheld by moderation."""
+
+    code = "content_moderated"
 
 
 class FileQuotaExceeded(RequestRejected):

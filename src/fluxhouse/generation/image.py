@@ -17,7 +17,11 @@ class InputImage:
 
 @dataclass(frozen=True, slots=True)
 class MadeImage:
-    """One finished picture as a backend yields it: an encoded file and what is known of it."""
+    """One finished picture as a backend yields it: an encoded file and what is known of it.
+
+    One that is `nsfw` looks unsafe to who moderates it. One that is `withheld` for that is black: its file shows
+    nothing of what was made.
+    """
 
     index: int
     content: bytes
@@ -26,11 +30,12 @@ class MadeImage:
     height: int
     seed: int
     nsfw: bool = False
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveredImage:
-    """One finished picture whose bytes are durable under `key`."""
+    """One finished picture whose bytes are durable under `key`; `nsfw` and `withheld` as of a `MadeImage`."""
 
     index: int
     key: str
@@ -40,7 +45,11 @@ class DeliveredImage:
     seed: int
     size_bytes: int
     nsfw: bool = False
+    withheld: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON-ready mapping; `DeliveredImage(**mapping)` restores it."""
-        return asdict(self)
+        """A JSON-ready mapping; `DeliveredImage(**mapping)` restores it. An earlier version knows no `withheld`."""
+        fields = asdict(self)
+        if not self.withheld:
+            del fields["withheld"]
+        return fields

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+from fluxhouse.generation.moderation import USUAL_TOLERANCE
+
 
 class Task(StrEnum):
     """How the input images, if any, take part."""
@@ -55,6 +57,7 @@ class GenerationRequest:
     A `negative_prompt` counts where `true_guidance` is above 1, at twice the work: the velocity is then the negative
     prompt's and `true_guidance` times the difference from there to the prompt's.
     `share` is how much of a busy device the request gets beside others of share 1; the operator's choice.
+    `tolerance` says what a safety checker lets pass, see `moderation.threshold`; None where it shall not look.
     """
 
     model: str
@@ -75,6 +78,7 @@ class GenerationRequest:
     true_guidance: float | None = None
     loras: tuple[Lora, ...] = ()
     share: float = 1.0
+    tolerance: int | None = USUAL_TOLERANCE
 
     def image_seed(self, index: int) -> int:
         """The seed of image `index`, counted from 0."""
@@ -103,5 +107,5 @@ class GenerationRequest:
         )
 
 
-_LATER = {"negative_prompt": None, "true_guidance": None, "loras": (), "share": 1.0}
+_LATER = {"negative_prompt": None, "true_guidance": None, "loras": (), "share": 1.0, "tolerance": USUAL_TOLERANCE}
 """Fields that jobs of the first version lack, with what their absence means."""

@@ -7,7 +7,7 @@ from math import gcd
 
 import httpx2
 
-from fluxhouse.generation.errors import PromptRefused, ProviderFailed, ProviderRefused
+from fluxhouse.generation.errors import ContentModerated, PromptRefused, ProviderFailed, ProviderRefused
 from fluxhouse.generation.request import OutputFormat, Task
 from fluxhouse.providers.host import Fetch, Host
 from fluxhouse.providers.vendor import MICRO_USD, Made, Prices, Wish, given
@@ -59,8 +59,10 @@ class Bfl:
             case "Ready" if isinstance(result, Mapping):
                 cost = receipt.get("cost_micro_usd")
                 return Made(str(result.get("sample")), cost_micro_usd=None if cost is None else int(cost))
-            case "Request Moderated" | "Content Moderated":
+            case "Request Moderated":
                 raise PromptRefused(f"The provider's moderation refused it ({state}).")
+            case "Content Moderated":
+                raise ContentModerated(f"The provider's moderation refused it ({state}).")
             case "Error" | "Failed" | "Task not found":
                 raise ProviderFailed(f"BFL says {state}.", charged=True)
         if answer.status >= 400:

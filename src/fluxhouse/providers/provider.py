@@ -171,7 +171,10 @@ class Round:
             receipt = {} if isinstance(sent, Made) else sent
             content = await _fetched(self._vendor, made, receipt, self._options)
             content = await asyncio.to_thread(fitted, content, one)
-        return MadeImage(index, content, one.format.content_type, one.width, one.height, one.seed, made.nsfw)
+        # A vendor that flags a picture sends a black one in its place.
+        return MadeImage(
+            index, content, one.format.content_type, one.width, one.height, one.seed, made.nsfw, withheld=made.nsfw
+        )
 
     async def _awaited(self, errand: Errand, wish: Wish, sent: Mapping[str, str] | Made) -> Made:
         """The image where it is ready; its errand is then kept as made."""

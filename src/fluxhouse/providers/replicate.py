@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fluxhouse.generation.errors import PromptRefused, ProviderFailed, ProviderRefused
+from fluxhouse.generation.errors import ContentModerated, ProviderFailed, ProviderRefused
 from fluxhouse.generation.request import Acceleration, OutputFormat, Task
 from fluxhouse.providers.host import Answer, Fetch, Host
 from fluxhouse.providers.pictures import nearest
@@ -74,7 +74,7 @@ class Replicate:
                 return Made(place)
             case "failed" | "canceled" | "aborted" as state:
                 if _FLAGGED in str(body.get("error")).lower():
-                    raise PromptRefused(f"Replicate says: {str(body.get('error'))[:300]}")
+                    raise ContentModerated(f"Replicate says: {str(body.get('error'))[:300]}")
                 # Runs of the official models are free unless they succeed; of others, time is charged.
                 charged = not receipt["model"].startswith(_BLACK_FOREST)
                 raise ProviderFailed(f"Replicate says {state}: {str(body.get('error'))[:300]}", charged=charged)

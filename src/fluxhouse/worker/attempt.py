@@ -117,6 +117,7 @@ class Attempt:
                 seed=image.seed,
                 size_bytes=len(image.content),
                 nsfw=image.nsfw,
+                withheld=image.withheld,
             )
         )
         self._means.feed.publish(self.job.id, ImageReady(image.index, key))
