@@ -6,9 +6,9 @@ import hashlib
 import math
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, Integer, String, Table, bindparam, case, delete
-from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
+from sqlalchemy import Column, Connection, Index, Integer, String, Table, delete
 
+from fluxhouse.core.windows import counting
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import RateLimited
 
@@ -23,20 +23,7 @@ attempts = Table(
     Index("ix_attempts_started_at", "started_at"),
 )
 
-_NOW, _ENDED = bindparam("now", type_=Instant), bindparam("ended", type_=Instant)
-_RUNS = (attempts.c.started_at <= _NOW) & (attempts.c.started_at > _ENDED)
-_COUNT = (
-    insert(attempts)
-    .values(started_at=_NOW, tries=1)
-    .on_conflict_do_update(
-        index_elements=[attempts.c.subject],
-        set_={
-            "started_at": case((_RUNS, attempts.c.started_at), else_=_NOW),
-            "tries": case((_RUNS, attempts.c.tries + 1), else_=1),
-        },
-    )
-    .returning(attempts.c.started_at, attempts.c.tries)
-)
+_COUNT = counting(attempts, attempts.c.tries)
 
 
 def count(connection: Connection, kind: str, who: str, most: int, now: datetime) -> None:

@@ -6,10 +6,10 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, case, select
-from sqlalchemy.dialects.postgresql import insert  # SQLite compiles its ON CONFLICT as well
+from sqlalchemy import Column, Connection, ForeignKey, Integer, String, Table, bindparam, select
 
 from fluxhouse.core.keys import Key
+from fluxhouse.core.windows import counting
 from fluxhouse.database.schema import Instant, metadata
 
 WINDOW = timedelta(minutes=1)
@@ -22,20 +22,7 @@ rate_windows = Table(
     Column("submits", Integer, nullable=False),
 )
 
-_NOW, _ENDED = bindparam("now", type_=Instant), bindparam("ended", type_=Instant)
-_RUNS = (rate_windows.c.started_at <= _NOW) & (rate_windows.c.started_at > _ENDED)
-_COUNT = (
-    insert(rate_windows)
-    .values(started_at=_NOW, submits=1)
-    .on_conflict_do_update(
-        index_elements=[rate_windows.c.key_id],
-        set_={
-            "started_at": case((_RUNS, rate_windows.c.started_at), else_=_NOW),
-            "submits": case((_RUNS, rate_windows.c.submits + 1), else_=1),
-        },
-    )
-    .returning(rate_windows.c.started_at, rate_windows.c.submits)
-)
+_COUNT = counting(rate_windows, rate_windows.c.submits)
 _LOOK = select(rate_windows).where(rate_windows.c.key_id == bindparam("key_id"))
 
 
