@@ -30,13 +30,13 @@ def test_others_and_other_kinds_are_counted_apart(house):
     attempt(house, kind="voucher")
 
 
-def test_success_forgets_and_the_sweep_forgets_what_ended(house):
-    """A success clears its own count, and the sweep what ended."""
+def test_success_forgets_and_a_purge_forgets_what_ended(house):
+    """A success clears its own count, and a purge what ended."""
     for _ in range(3):
         attempt(house)
     house.do(attempts.clear, "sign-in", "ada")
     attempt(house)
     house.clock.advance(minutes=16)
-    house.do(attempts.sweep, house.now())
+    house.do(attempts.purge, house.now())
     with house.database.snapshot() as connection:
         assert connection.execute(attempts.attempts.select()).all() == []

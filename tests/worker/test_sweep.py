@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from fluxhouse.core import files
+from fluxhouse.core import attempts, files
 from fluxhouse.core.files import File
 from fluxhouse.core.jobs import JobState
 from fluxhouse.core.loras import LoraFile
@@ -106,6 +106,17 @@ async def test_uploaded_files_go_after_their_expiry(stage, sweeper):
     assert await kept(stage) == ["files/new"]
     with pytest.raises(UnknownFile):
         await stage.database.read(lambda c: files.owned(c, "old", stage.caller.account.id))
+
+
+async def test_attempts_whose_window_has_ended_are_forgotten(stage, sweeper):
+    """Who tries once, from wherever, leaves nothing behind for ever."""
+    await stage.database.write(lambda c: attempts.count(c, "sign-in", "ada", 5, stage.clock.now()))
+    stage.clock.pass_by(minutes=10)
+    await stage.database.write(lambda c: attempts.count(c, "sign-in", "bob", 5, stage.clock.now()))
+    stage.clock.pass_by(minutes=10)
+    await sweeper.sweep()
+    left = await stage.database.read(lambda c: c.execute(attempts.attempts.select()).all())
+    assert [row.started_at for row in left] == [stage.clock.now() - timedelta(minutes=10)]
 
 
 async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):

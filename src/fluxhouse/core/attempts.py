@@ -44,6 +44,6 @@ def clear(connection: Connection, kind: str, who: str) -> None:
     connection.execute(delete(attempts).where(attempts.c.subject == subject))
 
 
-def sweep(connection: Connection, now: datetime) -> None:
+def purge(connection: Connection, now: datetime) -> None:
     """Forget windows that have ended."""
     connection.execute(delete(attempts).where(attempts.c.started_at <= now - WINDOW))

@@ -11,7 +11,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from fluxhouse.core import files, idempotency, jobs, queue, settle
+from fluxhouse.core import attempts, files, idempotency, jobs, queue, settle
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.files import File
@@ -91,6 +91,7 @@ class Sweeper:
         while await self._remove_files() == self._options.batch:
             pass
         await self._database.write(lambda c: idempotency.purge(c, self._clock.now()))
+        await self._database.write(lambda c: attempts.purge(c, self._clock.now()))
         if self._clock.now() >= self._orphans_due:
             self._orphans_due = self._clock.now() + self._options.orphan_period
             await self._remove_orphans()
