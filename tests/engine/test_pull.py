@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
+from fluxhouse.engine.checkers import examine_checker
 from fluxhouse.engine.checkpoints import examine
 from fluxhouse.engine.pull import Hub
 from fluxhouse.engine.pulled import MARKER, list_pulled, list_unfinished, read_marker
-from fluxhouse.engine.sources import locate
+from fluxhouse.engine.sources import locate, locate_checker
 from fluxhouse.generation.errors import WeightsUnavailable
 
 BIG = "transformer/diffusion_pytorch_model.safetensors"
@@ -179,3 +180,39 @@ def test_a_folder_without_its_marker_is_not_there(hub, tmp_path: Path) -> None:
     assert read_marker(folder) is None
     with pytest.raises(WeightsUnavailable, match="is not here"):
         locate("house/small", tmp_path)
+
+
+@pytest.fixture
+def classifier(hub, tmp_path: Path):
+    """A repository with a safety checker of no numbers, beside what is not needed of it."""
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "normal", "1": "nsfw"}}))
+    (folder / "preprocessor_config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    for name in ("pytorch_model.bin", "optimizer.pt", "model.py"):
+        (folder / name).write_bytes(b"a program")
+    hub.publish("house/checker", folder, {"license": "apache-2.0"})
+    return hub
+
+
+def test_a_safety_checker_comes_without_programs(classifier, tmp_path: Path) -> None:
+    """Its settings and safetensors alone, and it is found by its name."""
+    ours = Hub(classifier.url)
+    folder = ours.pull(ours.look("house/checker"), tmp_path / "models")
+    assert {path.name for path in folder.iterdir()} == {
+        *("config.json", "preprocessor_config.json", "model.safetensors"), MARKER,
+    }  # fmt: skip
+    assert locate_checker("house/checker", tmp_path / "models") == folder
+    assert examine_checker(folder).unsafe == 1
+
+
+def test_a_classifier_that_is_no_safety_checker_is_refused(classifier, tmp_path: Path) -> None:
+    """Without the label before it is put in place, without safetensors before anything is fetched."""
+    ours = Hub(classifier.url)
+    classifier.add("house/checker", "config.json", b'{"id2label": {"0": "cat", "1": "dog"}}')
+    with pytest.raises(WeightsUnavailable, match="its labels are cat, dog"):
+        ours.pull(ours.look("house/checker"), tmp_path / "models")
+    classifier.take_away("house/checker", "model.safetensors")
+    with pytest.raises(WeightsUnavailable, match="has no safetensors weights"):
+        ours.look("house/checker")

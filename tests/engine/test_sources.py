@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fluxhouse.engine.pulled import MARKER, LicenceTerms, Pulled
-from fluxhouse.engine.sources import Place, locate, repositories
+from fluxhouse.engine.sources import Place, locate, locate_checker, repositories
 from fluxhouse.generation.errors import WeightsUnavailable
 
 
@@ -78,3 +78,13 @@ def test_the_hubs_own_cache_is_read(models: Path, cache: Path) -> None:
 def test_a_setting_names_repositories(source: str, named: set[str]) -> None:
     """Those that must not be removed while it names them."""
     assert repositories(source) == named
+
+
+def test_a_safety_checker_lies_where_a_checkpoint_may(tmp_path: Path, models: Path, cache: Path) -> None:
+    """A folder, what was pulled, or what the hub's own cache has of a classifier."""
+    assert locate_checker(str(tmp_path), models) == tmp_path
+    assert locate_checker("house/small", models) == models / "house--small"
+    with pytest.raises(WeightsUnavailable, match="fluxhouse models pull other/cached"):
+        locate_checker("other/cached", models)
+    (cache / "snapshots" / "beef" / "preprocessor_config.json").write_text("{}")
+    assert locate_checker("other/cached", models) == cache / "snapshots" / "beef"

@@ -128,12 +128,19 @@ def share(checkpoints: Iterable[Checkpoint]) -> list[Checkpoint]:
 
 
 def _network(folder: Path, part: str) -> Network:
-    stem = folder / part / WEIGHT_FILES[part]
     if not (folder / part / "config.json").is_file():
         raise WeightsUnavailable(f"{folder / part / 'config.json'} is missing.")
+    return Network(part, folder / part, *stored_numbers(folder / part / WEIGHT_FILES[part]))
+
+
+def stored_numbers(stem: Path) -> tuple[tuple[Path, ...], int]:
+    """The safetensors files of a network by their common stem, and how many numbers they hold.
+
+    Raises WeightsUnavailable.
+    """
     whole, index = stem.with_name(f"{stem.name}.safetensors"), stem.with_name(f"{stem.name}.safetensors.index.json")
     files = (whole,) if whole.is_file() or not index.is_file() else _shards(index)
-    return Network(part, folder / part, files, sum(_count(_header(file)) for file in files))
+    return files, sum(_count(_header(file)) for file in files)
 
 
 def _shards(index: Path) -> tuple[Path, ...]:

@@ -20,6 +20,7 @@ from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, OfflineModeIs
 from huggingface_hub.file_download import http_get
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # Documented, though not listed.
 
+from fluxhouse.engine.checkers import CHECKER_FILES, CHECKER_STEM, examine_checker
 from fluxhouse.engine.checkpoints import OTHER_PARTS, WEIGHT_FILES, examine
 from fluxhouse.engine.headers import Damaged, read_header
 from fluxhouse.engine.memory import gigabytes
@@ -39,6 +40,7 @@ _WANTED = re.compile(rf"model_index\.json|LICENSE[\w.-]*|({_PARTS})/[\w-]+(\.[\w
 _WEIGHTS = {
     part: re.compile(rf"{part}/{stem}(-\d{{5}}-of-\d{{5}})?\.safetensors") for part, stem in WEIGHT_FILES.items()
 }
+_CHECKER = re.compile(rf"LICENSE[\w.-]*|{CHECKER_STEM}(-\d{{5}}-of-\d{{5}})?\.safetensors(\.index\.json)?")
 _OPEN_LICENCES = frozenset({"apache-2.0", "mit", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "openrail"})
 _SPARE_BYTES = 10**9
 
@@ -53,7 +55,7 @@ class Hub:
     def look(
         self, repository: str, revision: str | None = None, file: str | None = None, beside: Pulled | None = None
     ) -> Pulled:
-        """What would be pulled: a whole checkpoint, or that one single file; with it what is here `beside` already.
+        """What would be pulled: a whole checkpoint or safety checker, or that one file; with what is here `beside` it.
 
         Raises WeightsUnavailable.
         """
@@ -115,7 +117,9 @@ def _remote(sibling: Any) -> RemoteFile:
 
 
 def _whole(repository: str, offered: dict[str, RemoteFile]) -> list[str]:
-    """The files of a diffusers checkpoint, its weights as safetensors in one precision."""
+    """The files of a diffusers checkpoint, its weights as safetensors in one precision, or those of a classifier."""
+    if "model_index.json" not in offered and offered.keys() >= {*CHECKER_FILES}:
+        return _classifier(repository, offered)
     if "model_index.json" not in offered:
         raise WeightsUnavailable(
             f"{repository} is not a diffusers checkpoint: it has no model_index.json. A single file is named as "
@@ -131,6 +135,13 @@ def _whole(repository: str, offered: dict[str, RemoteFile]) -> list[str]:
             instead = f", only {others[0]}, which may hold programs" if others else ""
             raise WeightsUnavailable(f"{repository} has no safetensors weights for {part}{instead}.")
         chosen += weights
+    return sorted(chosen)
+
+
+def _classifier(repository: str, offered: dict[str, RemoteFile]) -> list[str]:
+    chosen = [name for name in offered if name in CHECKER_FILES or _CHECKER.fullmatch(name)]
+    if not any(name.endswith(".safetensors") for name in chosen):
+        raise WeightsUnavailable(f"{repository} has no safetensors weights.")
     return sorted(chosen)
 
 
@@ -209,6 +220,8 @@ def _put_in_place(wanted: Pulled, unfinished: Path, folder: Path) -> Path:
 def _require_sound(files: Sequence[RemoteFile], folder: Path) -> None:
     if (folder / "model_index.json").exists():
         examine(folder)
+    elif (folder / CHECKER_FILES[0]).exists():
+        examine_checker(folder)
     for file in files:
         if file.name.endswith(".safetensors"):
             try:

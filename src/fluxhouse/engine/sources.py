@@ -14,6 +14,7 @@ from pathlib import Path
 from fluxhouse.engine.pulled import REPOSITORY, folder_of, read_marker
 from fluxhouse.generation.errors import WeightsUnavailable
 
+_CHECKER_FILE = "preprocessor_config.json"
 _SINGLE = re.compile(r"(?P<file>.+?\.safetensors)(?:\+(?P<rest>.+))?")
 _REMOTE = re.compile(rf"(?P<repository>{REPOSITORY.pattern})(?:@(?P<revision>[\w./-]+))?")
 _REMOTE_FILE = re.compile(rf"(?P<repository>{REPOSITORY.pattern})/(?P<file>[\w./-]+\.safetensors)")
@@ -40,6 +41,11 @@ def locate(source: str, models: Path) -> Place:
     return Place(file.parent if single["rest"] is None else _folder(single["rest"], models), file.resolve())
 
 
+def locate_checker(source: str, models: Path) -> Path:
+    """The folder of a safety checker that a setting means, as in `locate`."""
+    return _folder(source, models, _CHECKER_FILE)
+
+
 def repositories(source: str) -> set[str]:
     """The repositories that a setting names."""
     single = _SINGLE.fullmatch(source)
@@ -48,11 +54,12 @@ def repositories(source: str) -> set[str]:
     return {match["repository"] for match in found if match is not None}
 
 
-def _folder(source: str, models: Path) -> Path:
+def _folder(source: str, models: Path, file: str = "model_index.json") -> Path:
+    """The folder meant; of a repository in the hub's own cache, the snapshot that has that file."""
     remote = _REMOTE.fullmatch(source)
     if remote is None or _is_local(source):
         return Path(source).expanduser().absolute()
-    return _repository(remote["repository"], remote["revision"], models)
+    return _repository(remote["repository"], remote["revision"], models, file)
 
 
 def _file(source: str, models: Path) -> Path:
@@ -69,7 +76,7 @@ def _is_local(source: str) -> bool:
     return source.startswith(("/", ".", "~")) or os.path.exists(source)
 
 
-def _repository(repository: str, revision: str | None, models: Path, file: str = "model_index.json") -> Path:
+def _repository(repository: str, revision: str | None, models: Path, file: str) -> Path:
     folder = folder_of(models, repository)
     pulled = read_marker(folder)
     if pulled is not None and (revision in (None, pulled.branch) or pulled.revision.startswith(str(revision))):
