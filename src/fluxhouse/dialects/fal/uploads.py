@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.catalog.parameter import Parameter
-from fluxhouse.core import accounts, files
-from fluxhouse.core.files import LONGEST_NAME, File
+from fluxhouse.core.files import LONGEST_NAME
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.dialects.dialect import Door
@@ -19,14 +16,17 @@ from fluxhouse.dialects.fal import wishes
 from fluxhouse.dialects.fal.problems import FileTooLarge
 from fluxhouse.dialects.fal.spelling import CDN, ROOT, address
 from fluxhouse.dialects.fal.submitting import key_of
+from fluxhouse.dialects.uploading import Upload, admit, is_kept, keep
 from fluxhouse.dialects.wire import json_object, read_body, refuse_query
-from fluxhouse.generation.errors import FileQuotaExceeded, InvalidParameter, UnknownFile, UnsupportedParameter
+from fluxhouse.generation.errors import InvalidParameter, UnsupportedParameter
 from fluxhouse.storage import images
 
 _STORAGE_TYPE = "storage_type"
 _TIME_TO_PUT = timedelta(hours=1)
 _TOKEN_LASTS = timedelta(hours=1)
 _FIELD = "file"
+# In storage and below the public URL: so an address of ours is read and never fetched.
+_FOLDER = f"{ROOT[1:]}/files"
 _SIGNED = ("expires", "signature")
 _NAME = Parameter(name="file_name", type="string", max_length=1000)
 _TYPE = Parameter(name="content_type", type="string", max_length=200)
@@ -91,7 +91,7 @@ class Uploads:
 
     async def get(self, request: Request) -> Response:
         """`GET /fal/files/{file}`: the bytes, for whoever holds the address; raises `UnknownFile` and `Gone`."""
-        key = f"{ROOT[1:]}/files/{request.path_params['file']}"
+        key = f"{_FOLDER}/{request.path_params['file']}"
         self._require_signed(request, key)
         return Response(await self._door.storage.get(key), headers=_SAFE | _NO_STORE, media_type="image/png")
 
@@ -102,67 +102,23 @@ class Uploads:
 
     async def _with_room(self, request: Request) -> Caller:
         """Who uploads; raises `FileQuotaExceeded` and `UnsupportedParameter` before anything is read."""
-
-        def allowed(connection: Connection, caller: Caller) -> Caller:
-            files.require_room(connection, caller.account.id, 1, self._door.clock.now())
-            return caller
-
-        caller = await self._door.ask(key_of(request), Scope.RUN, allowed)
+        caller = await admit(self._door, key_of(request))
         wishes.refuse_unsupported(request)
         return caller
 
     async def _keep(self, account_id: str, file_id: str, content: bytes, name: str | None) -> None:
-        door, now = self._door, self._door.clock.now()
-        if await door.database.read(lambda connection: _known(connection, account_id, file_id)):
+        if await self._door.database.read(lambda connection: is_kept(connection, account_id, file_id)):
             return
-        clean, width, height = await images.accept(content, _FIELD)
-        file = File(
-            id=file_id,
-            account_id=account_id,
-            key=_key(file_id),
-            content_type="image/png",
-            width=width,
-            height=height,
-            size_bytes=len(clean),
-            created_at=now,
-            expires_at=now + door.options.output_ttl,
-            name=None if name is None else name[:LONGEST_NAME],
-            sha256=hashlib.sha256(clean).hexdigest(),
-        )
-        await door.storage.put(file.key, clean)
-        try:
-            await door.database.write(lambda connection: _add(connection, file))
-        except FileQuotaExceeded:
-            await door.storage.delete(file.key)
-            raise
+        named = None if name is None else name[:LONGEST_NAME]
+        await keep(self._door, Upload(account_id, content, _FIELD, file_id, _FOLDER, named))
 
     def _url(self, file_id: str, now: datetime) -> str:
-        return self._door.signer.sign(_key(file_id), now + self._door.options.output_ttl)
-
-
-def _key(file_id: str) -> str:
-    """Where the bytes are, in storage and below the public URL: so an address of ours is read and never fetched."""
-    return f"{ROOT[1:]}/files/{file_id}.png"
+        return self._door.signer.sign(f"{_FOLDER}/{file_id}.png", now + self._door.options.output_ttl)
 
 
 def _place(account_id: str, file_id: str) -> str:
     """Where a picture is put, below the public URL."""
     return f"{CDN[1:]}/uploads/{account_id}/{file_id}"
-
-
-def _known(connection: Connection, account_id: str, file_id: str) -> bool:
-    try:
-        files.owned(connection, file_id, account_id)
-    except UnknownFile:
-        return False
-    return True
-
-
-def _add(connection: Connection, file: File) -> None:
-    """Note a file once, however many bring it at the same time."""
-    accounts.lock(connection, file.account_id)
-    if not _known(connection, file.account_id, file.id):
-        files.add(connection, file)
 
 
 def _require_picture(kind: object) -> None:

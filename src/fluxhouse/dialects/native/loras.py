@@ -13,7 +13,7 @@ from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.loras import RegisteredLora
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.loras import LORA_PREFIX, MAX_BYTES
-from fluxhouse.dialects.native.forms import open_form
+from fluxhouse.dialects.native.forms import open_upload
 from fluxhouse.dialects.native.reading import bearer
 from fluxhouse.dialects.submitting import count_rate
 from fluxhouse.dialects.wire import WrongMediaType, chunks_of, instant, json_object, read_body, refuse_query, too_large
@@ -87,7 +87,7 @@ class Loras:
     async def _add_form(self, caller: Caller, request: Request) -> RegisteredLora:
         async with (
             self._door.loras.open_draft(caller, self._door.clock.now()) as draft,
-            open_form(request, MAX_BYTES, texts=("name",), seconds=UPLOAD_SECONDS) as form,
+            open_upload(request, MAX_BYTES, texts=("name",), seconds=UPLOAD_SECONDS) as form,
         ):
             name = _checked_name(form.texts.get("name") or _without_suffix(form.file.filename or ""))
             while batch := await form.file.read(_BATCH_BYTES):

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core import files
 from fluxhouse.core.files import File
-from fluxhouse.core.ids import new_id
-from fluxhouse.core.keys import Caller, Scope
+from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.intake import FILE_PREFIX
-from fluxhouse.dialects.native.forms import FIELD, open_form
+from fluxhouse.dialects.native.forms import FIELD, open_upload
 from fluxhouse.dialects.native.reading import bearer
+from fluxhouse.dialects.uploading import Upload, admit, keep
 from fluxhouse.dialects.wire import WrongMediaType, instant, read_body
-from fluxhouse.generation.errors import FileQuotaExceeded, Gone, UnknownFile
+from fluxhouse.generation.errors import Gone, UnknownFile
 from fluxhouse.storage import images
 
 
@@ -27,32 +26,9 @@ class Uploads:
 
     async def add(self, request: Request) -> Response:
         """Keep a picture, sent as the form field `file` or as the body itself; without room it is not even read."""
-        door = self._door
-        caller = await door.ask(bearer(request), Scope.RUN, self._with_room)
-        clean, width, height = await images.accept(await _picture_in(request), FIELD)
-        now, file_id = door.clock.now(), new_id()
-        file = File(
-            id=file_id,
-            account_id=caller.account.id,
-            key=f"files/{file_id}.png",
-            content_type="image/png",
-            width=width,
-            height=height,
-            size_bytes=len(clean),
-            created_at=now,
-            expires_at=now + door.options.output_ttl,
-        )
-        await door.storage.put(file.key, clean)
-        try:
-            await door.database.write(lambda connection: files.add(connection, file))
-        except FileQuotaExceeded:
-            await door.storage.delete(file.key)
-            raise
-        return JSONResponse(_body(file))
-
-    def _with_room(self, connection: Connection, caller: Caller) -> Caller:
-        files.require_room(connection, caller.account.id, 1, self._door.clock.now())
-        return caller
+        caller = await admit(self._door, bearer(request))
+        upload = Upload(caller.account.id, await _picture_in(request), FIELD)
+        return JSONResponse(_body(await keep(self._door, upload)))
 
     async def get(self, request: Request) -> Response:
         """An uploaded file's facts."""
@@ -98,7 +74,7 @@ def _body(file: File) -> dict[str, object]:
 async def _picture_in(request: Request) -> bytes:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        async with open_form(request, images.MAX_BYTES) as form:
+        async with open_upload(request, images.MAX_BYTES) as form:
             return await form.file.read()
     if kind.startswith("image/") or kind == "application/octet-stream":
         return await read_body(request, images.MAX_BYTES)

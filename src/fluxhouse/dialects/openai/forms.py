@@ -6,15 +6,14 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from starlette.datastructures import FormData, Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
+from fluxhouse.dialects.forms import open_form
 from fluxhouse.dialects.openai.asking import Picture, Shown
 from fluxhouse.dialects.wire import json_object
-from fluxhouse.generation.errors import InvalidParameter, RequestRejected
+from fluxhouse.generation.errors import InvalidParameter
 
 _MOST_FILES = 20
 _MOST_FIELDS = 100
-_LONGEST_TEXT = 1024 * 1024  # bytes
 IMAGE, MASK = "image", "mask"
 _JSON_IMAGES = "images"
 _REFERENCES = ("image_url", "file_id")
@@ -27,11 +26,10 @@ async def edit_body(content: bytes, content_type: str | None) -> Mapping[str, An
     """
     if (content_type or "").partition(";")[0].strip().lower() != "multipart/form-data":
         return await json_object(content, content_type)
-    form = await _form(content, content_type or "")
-    try:
+    async with open_form(
+        Headers({"content-type": content_type or ""}), _at_once(content), max_files=_MOST_FILES, max_fields=_MOST_FIELDS
+    ) as form:
         return await _fields(form)
-    finally:
-        await form.close()
 
 
 def pictures_in(body: Mapping[str, Any]) -> tuple[dict[str, Any], Shown]:
@@ -65,23 +63,8 @@ def _picture(field: str, value: object) -> Picture:
     raise InvalidParameter(message, field=field)
 
 
-async def _form(content: bytes, content_type: str) -> FormData:
-    async def pieces() -> AsyncGenerator[bytes, None]:
-        yield content
-
-    parser = MultiPartParser(
-        Headers({"content-type": content_type}),
-        pieces(),
-        max_files=_MOST_FILES,
-        max_fields=_MOST_FIELDS,
-        max_part_size=_LONGEST_TEXT,
-    )
-    try:
-        return await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        # KeyError and ValueError: a boundary or charset that is missing or makes no sense.
-        reason = error.message if isinstance(error, MultiPartException) else "the form is malformed"
-        raise RequestRejected(reason) from None
+async def _at_once(content: bytes) -> AsyncGenerator[bytes, None]:
+    yield content
 
 
 async def _fields(form: FormData) -> Mapping[str, Any]:

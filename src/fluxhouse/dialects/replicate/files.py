@@ -7,30 +7,29 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core import accounts, files, webhook_secrets
 from fluxhouse.core.files import LONGEST_NAME, File
-from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.dialects.dialect import Door
+from fluxhouse.dialects.forms import capped, open_form
 from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.creating import token_in
 from fluxhouse.dialects.replicate.spelling import moment, own_id, spelled
-from fluxhouse.dialects.wire import WrongMediaType, chunks_of, cursor_in, cursor_of, too_large
-from fluxhouse.generation.errors import FileQuotaExceeded, InvalidParameter, RequestRejected, UnknownFile
+from fluxhouse.dialects.uploading import Upload, admit, keep
+from fluxhouse.dialects.wire import WrongMediaType, cursor_in, cursor_of
+from fluxhouse.generation.errors import InvalidParameter, UnknownFile
 from fluxhouse.storage import images
 
 PAGE = 100
-_FORM_BYTES = images.MAX_BYTES + 64 * 1024  # the picture and the form around it
 _MOST_METADATA = 16 * 1024  # bytes
 _FIELDS = ("content", "filename", "type", "metadata")
 _MOST_FIELDS = 50
@@ -56,32 +55,10 @@ class Files:
 
     async def add(self, request: Request) -> Response:
         """Keep a picture; an account without room is told so before anything is read."""
-        door = self._door
-        caller = await door.ask(token_in(request), Scope.RUN, self._with_room)
+        caller = await admit(self._door, token_in(request))
         sent = await _sent(request)
-        clean, width, height = await images.accept(sent.content, "content")
-        now, file_id = door.clock.now(), new_id()
-        file = File(
-            id=file_id,
-            account_id=caller.account.id,
-            key=f"files/{file_id}.png",
-            content_type="image/png",
-            width=width,
-            height=height,
-            size_bytes=len(clean),
-            created_at=now,
-            expires_at=now + door.options.output_ttl,
-            name=sent.name,
-            sha256=hashlib.sha256(clean).hexdigest(),
-            metadata=sent.metadata,
-        )
-        await door.storage.put(file.key, clean)
-        try:
-            await door.database.write(lambda connection: files.add(connection, file))
-        except FileQuotaExceeded:
-            await door.storage.delete(file.key)
-            raise
-        return JSONResponse(self._body(file), 201)
+        upload = Upload(caller.account.id, sent.content, "content", name=sent.name, metadata=sent.metadata)
+        return JSONResponse(self._body(await keep(self._door, upload)), 201)
 
     async def list(self, request: Request) -> Response:
         """A page of the account's files, newest first."""
@@ -133,10 +110,6 @@ class Files:
         safe = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
         return Response(await self._door.storage.get(file.key), 200, headers | safe, file.content_type)
 
-    def _with_room(self, connection: Connection, caller: Caller) -> Caller:
-        files.require_room(connection, caller.account.id, 1, self._door.clock.now())
-        return caller
-
     async def _owned(self, request: Request, scope: Scope) -> File:
         file_id = own_id(request.path_params["file"])
 
@@ -180,17 +153,10 @@ async def _sent(request: Request) -> Sent:
     if kind != "multipart/form-data":
         raise WrongMediaType("send multipart/form-data with the part `content`")
     # JavaScript's client sends the metadata as a file of its own.
-    parser = MultiPartParser(request.headers, _capped(request), max_files=2, max_fields=_MOST_FIELDS)
-    try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        # KeyError and ValueError: a boundary or charset that is missing or makes no sense.
-        reason = error.message if isinstance(error, MultiPartException) else "the form is malformed"
-        raise RequestRejected(reason) from None
-    try:
+    async with open_form(
+        request.headers, capped(request, images.MAX_BYTES), max_files=2, max_fields=_MOST_FIELDS
+    ) as form:
         return await _read(form)
-    finally:
-        await form.close()
 
 
 async def _read(form: FormData) -> Sent:
@@ -222,12 +188,3 @@ async def _metadata(sent: UploadFile | str | None) -> Mapping[str, Any]:
             f"`metadata` must be a JSON object of at most {_MOST_METADATA:,} bytes.", field="metadata"
         )
     return found
-
-
-async def _capped(request: Request) -> AsyncGenerator[bytes, None]:
-    size = 0
-    async for chunk in chunks_of(request):
-        size += len(chunk)
-        if size > _FORM_BYTES:
-            raise too_large(_FORM_BYTES)
-        yield chunk
