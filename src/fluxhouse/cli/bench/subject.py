@@ -52,13 +52,14 @@ class Subject:
     def wait_until(self, path: str) -> None:
         """Return when GET `path` (`/healthz`, `/readyz`) answers 200; raises TimeoutError with the log's end."""
         deadline = time.monotonic() + READY_SECONDS
-        while time.monotonic() < deadline:
-            with suppress(httpx2.TransportError):
-                if httpx2.get(self.url + path, timeout=2).status_code == 200:
-                    return
-            if self._process is not None and self._process.poll() is not None:
-                break
-            time.sleep(0.05)
+        with httpx2.Client(timeout=2) as client:  # One for all: each costs as much processor time as 30 requests.
+            while time.monotonic() < deadline:
+                with suppress(httpx2.TransportError):
+                    if client.get(self.url + path).status_code == 200:
+                        return
+                if self._process is not None and self._process.poll() is not None:
+                    break
+                time.sleep(0.05)
         raise TimeoutError(f"the server did not answer {path}; its log ends:\n{self.log_end()}")
 
     def log_end(self) -> str:
