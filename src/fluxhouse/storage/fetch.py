@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import IO
 
 import httpx2
@@ -19,6 +20,12 @@ _MAX_ADDRESSES = 3  # tried one after another
 _CONNECT_SECONDS = 5.0
 _BATCH_BYTES = 1 << 20
 _USER_AGENT = "fluxhouse"
+
+
+@cache
+def _machines_trust() -> ssl.SSLContext:
+    """The machine's trusted certificates, read once: that takes longer than opening a database."""
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 class Fetcher:
@@ -45,7 +52,7 @@ class Fetcher:
         # A kept connection belongs to an address, not to a name: reused, it would skip the next name's certificate.
         limits = httpx2.Limits(max_connections=64, max_keepalive_connections=0)
         # A bare transport: unlike a client it follows no redirect, keeps no cookie and reads no proxy setting.
-        self._transport = httpx2.AsyncHTTPTransport(verify=tls or True, trust_env=False, limits=limits)
+        self._transport = httpx2.AsyncHTTPTransport(verify=tls or _machines_trust(), trust_env=False, limits=limits)
 
     async def get(self, url: str, max_bytes: int, seconds: float, field: str, token: str | None = None) -> bytes:
         """The body at `url`, at most `max_bytes` long and complete within `seconds`, following three redirects.
