@@ -61,7 +61,7 @@ class Gallery:
             states=STATES,
             models=[model.id for model in self._desk.catalog.models],
             keys={key.id: key.label or f"fh_{key.id}" for key in mine},
-            is_gone={job.id: is_gone(job, now) for job in shown},
+            is_gone={job.id: job.is_gone(now) for job in shown},
             ends={job.id: time_left(job.expires_at, now) for job in shown},
         )
 
@@ -86,11 +86,6 @@ def job_id_of(request: Request) -> str:
     if len(job_id) != 32 or not job_id.isalnum() or not job_id.isascii():
         raise UnknownJob
     return job_id
-
-
-def is_gone(job: Job, now: datetime) -> bool:
-    """Whether the job's pictures have expired or were deleted."""
-    return job.output_removed_at is not None or (job.state.terminal and job.expires_at <= now)
 
 
 def time_left(until: datetime, now: datetime) -> str:

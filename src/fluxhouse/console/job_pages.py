@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.desk import Desk
-from fluxhouse.console.gallery import is_gone, job_id_of, time_left
+from fluxhouse.console.gallery import job_id_of, time_left
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.rerun import playground_address
 from fluxhouse.console.visitors import Visitors
@@ -70,7 +70,7 @@ class JobPages:
             record=record,
             job=job,
             urls=urls,
-            is_gone=is_gone(job, now),
+            is_gone=job.is_gone(now),
             ends=time_left(job.expires_at, now),
             again=playground_address(self._desk.catalog, job),
             parameters=parameters_of(job.request),
@@ -90,7 +90,7 @@ class JobPages:
         job, now = await self._owned(request), self._desk.clock.now()
         if not job.state.terminal:
             raise Conflict("the job has not ended yet: cancel it first")
-        if is_gone(job, now):
+        if job.is_gone(now):
             raise Gone
         await remove_all(self._desk.storage, job.id)
         for key in job.request.inputs:

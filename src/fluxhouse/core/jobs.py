@@ -204,6 +204,10 @@ class Job:
         """What submit set aside: the price of every image asked for."""
         return self.price_micro * self.request.count
 
+    def is_gone(self, now: datetime) -> bool:
+        """Whether its images, if it made any, have expired or were deleted."""
+        return self.output_removed_at is not None or (self.state.terminal and self.expires_at <= now)
+
     @property
     def shown(self) -> tuple[DeliveredImage, ...]:
         """Its images but those that were withheld: what was charged for."""

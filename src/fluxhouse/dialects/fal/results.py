@@ -48,7 +48,7 @@ def logs(door: Door, job: Job) -> list[Body]:
 
 async def result(door: Door, job: Job) -> Body:
     """The output of a request that has succeeded; raises `Gone` where its images are there no more."""
-    if job.output_removed_at is not None or job.expires_at <= door.clock.now():
+    if job.is_gone(door.clock.now()):
         raise Gone
     return output(job, await (_data_uris(door, job) if job.terms.remarks[SYNC_MODE] else _urls(door, job)))
 

@@ -40,7 +40,7 @@ async def told(door: Door, job: Job) -> ToolAnswer:
     if job.state is not JobState.SUCCEEDED:
         words = f"The job {facts['job_id']} is {job.state.value}. Call `{STATUS}` with this id for its images."
         return ToolAnswer(words, facts)
-    if job.output_removed_at is not None or job.expires_at <= door.clock.now():
+    if job.is_gone(door.clock.now()):
         return ToolAnswer("The images have expired or were deleted.", facts, failed=True)
     urls = [door.output_url(job, image) for image in job.images]
     seeds = [image.seed for image in job.images]

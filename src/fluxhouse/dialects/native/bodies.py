@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -106,11 +105,6 @@ def failure_of(
     return JSONResponse(body, status, dict(headers or {}))
 
 
-def output_gone(job: Job, now: datetime) -> bool:
-    """Whether the job's images have expired or were deleted."""
-    return job.output_removed_at is not None or (job.state.terminal and job.expires_at <= now)
-
-
 def _particulars(error: PlatformError) -> Body:
     known: Body = {} if error.field is None else {"field": error.field}
     if isinstance(error, InsufficientCredits):
@@ -121,7 +115,7 @@ def _particulars(error: PlatformError) -> Body:
 
 def _output(door: Door, job: Job) -> Body:
     """The images: as addresses, and as addresses with their facts; none where there are none to fetch any more."""
-    if output_gone(job, door.clock.now()):
+    if job.is_gone(door.clock.now()):
         return {"output": {"images": []}, "outputExpired": True} if job.images else {}
     if not job.images:
         return {}

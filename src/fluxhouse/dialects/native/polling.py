@@ -65,7 +65,7 @@ class Polling:
         job = await door.job(caller, bodies.job_id_of(request.path_params["job"]))
         if not job.state.terminal:
             raise Conflict("the job has not ended yet: cancel it first")
-        if bodies.output_gone(job, door.clock.now()):
+        if job.is_gone(door.clock.now()):
             raise Gone
         await door.remove_output(job)
         return JSONResponse(bodies.job_body(door, await door.job(caller, job.id)))

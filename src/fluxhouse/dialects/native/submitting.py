@@ -113,7 +113,7 @@ class Submitting:
 
     async def _picture(self, job: Job, headers: Mapping[str, str]) -> Response:
         """The first image's own bytes; a job without one is an error here, as there is no picture to send."""
-        if bodies.output_gone(job, self._door.clock.now()):
+        if job.is_gone(self._door.clock.now()):
             return bodies.failure(Gone(), headers)
         if job.images:
             first = job.images[0]

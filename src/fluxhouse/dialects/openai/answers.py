@@ -89,7 +89,7 @@ def failure_of(job: Job) -> PlatformError | None:
 
 async def pictures(door: Door, job: Job) -> Body:
     """The answer to a request whose job has succeeded; raises `Gone` where its images are there no more."""
-    if job.output_removed_at is not None or job.expires_at <= door.clock.now():
+    if job.is_gone(door.clock.now()):
         raise Gone
     if job.terms.remarks["response_format"] == B64:
         shown = [{B64: text} for text in await in_base64(door, job)]

@@ -135,8 +135,7 @@ def failure(error: PlatformError) -> Response:
 
 def job_body(door: Door, job: Job) -> answers.Body:
     """An ended job as its webhook tells it: generation B's envelope, its images gone where they have expired."""
-    gone = job.output_removed_at is not None or job.expires_at <= door.clock.now()
-    urls = [] if gone else [door.output_url(job, image) for image in job.images]
+    urls = [] if job.is_gone(door.clock.now()) else [door.output_url(job, image) for image in job.images]
     return answers.envelope(job, answers.spelled(job.id), urls)
 
 
@@ -176,7 +175,7 @@ class Polling:
 
     def _urls(self, job: Job) -> list[str]:
         """The addresses of the job's images; raises `Gone` where their bytes are no longer there."""
-        if job.images and (job.output_removed_at is not None or job.expires_at <= self._door.clock.now()):
+        if job.images and job.is_gone(self._door.clock.now()):
             raise Gone("The images of this request have expired or were deleted.")
         return [self._door.output_url(job, image) for image in job.images]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from fluxhouse.core.jobs import Job, JobState
@@ -35,7 +34,7 @@ def prediction(door: Door, job: Job) -> Body:
     """A job as GET answers it, and as webhooks tell it."""
     kept = job.terms.remarks
     model = kept.get("model", f"black-forest-labs/{job.model}")
-    removed = gone(job, door.clock.now())
+    removed = job.is_gone(door.clock.now())
     body: Body = {
         "id": spelled(job.id),
         "model": model,
@@ -73,11 +72,6 @@ def _output(door: Door, job: Job) -> list[str] | str | None:
     if not urls:
         return None
     return urls[0] if job.terms.remarks.get("single") else urls
-
-
-def gone(job: Job, now: datetime) -> bool:
-    """Whether input and images have expired or were deleted."""
-    return job.output_removed_at is not None or (job.state.terminal and job.expires_at <= now)
 
 
 def _metrics(job: Job) -> Body:

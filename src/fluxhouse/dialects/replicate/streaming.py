@@ -13,7 +13,7 @@ from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import stream_key
 from fluxhouse.dialects.replicate.polling import job_id_in
-from fluxhouse.dialects.replicate.predictions import gone, output_urls
+from fluxhouse.dialects.replicate.predictions import output_urls
 
 _KEEP_ALIVE_SECONDS = 15.0
 _REASONS: Mapping[JobState, str] = {JobState.FAILED: "error", JobState.CANCELLED: "canceled"}
@@ -51,7 +51,7 @@ class Streaming:
                 yield f"id: {int(job.created_at.timestamp())}:{number}\nevent: {name}\ndata: {content}\n\n"
 
     def _events(self, job: Job) -> Iterator[tuple[str, str]]:
-        if not gone(job, self._door.clock.now()):
+        if not job.is_gone(self._door.clock.now()):
             yield from (("output", url) for url in output_urls(self._door, job))
         if job.state is JobState.FAILED:
             yield "error", _json({"detail": job.error.message if job.error else _FAILED})
