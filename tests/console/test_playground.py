@@ -49,7 +49,8 @@ async def test_the_code_of_a_request_is_that_of_the_models_page(browser):
     assert "it'\\''s a fox" in found["curl"]
     wrong = await browser.post("/playground/flux-schnell/code", json=BODY | {"seed": "x"}, headers=headers)
     assert (wrong.status_code, "must be an integer" in wrong.text) == (400, True)
-    assert (await browser.post("/playground/flux-dev/code", content=b"[", headers=headers)).status_code == 400
+    for content in (b"[", b"[]", b'{"seed":' * 5000):
+        assert (await browser.post("/playground/flux-dev/code", content=content, headers=headers)).status_code == 400
     assert (await browser.post("/playground/flux-schnell/code", json=BODY)).status_code == 403
 
 

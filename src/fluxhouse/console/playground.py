@@ -22,7 +22,6 @@ from fluxhouse.console.visitors import Visitors
 from fluxhouse.generation.errors import InvalidParameter
 
 _FIRST = "flux-dev"
-_MOST_BYTES = 64 * 1024  # pictures are named by their id, so a request is short
 
 
 class Playground:
@@ -92,9 +91,9 @@ def _ratio_default(model: Model) -> str:
 
 def _read(content: bytes) -> Mapping[str, Any]:
     try:
-        body = json.loads(content) if len(content) <= _MOST_BYTES else None
-    except ValueError:
+        body = json.loads(content)
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise InvalidParameter(f"the body must be a JSON object of at most {_MOST_BYTES // 1024} KiB")
+        raise InvalidParameter("the body must be a JSON object")
     return body
