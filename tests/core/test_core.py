@@ -7,6 +7,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from fluxhouse.core import events, files, idempotency, jobs, keys, ledger, limits, queue, settle, shares, usage
 from fluxhouse.core.cancel import cancel
 from fluxhouse.core.idempotency import IdempotencyKey
+from fluxhouse.core.job_search import Search, found
 from fluxhouse.core.submit import submit
 from fluxhouse.database.schema import metadata
 
@@ -58,9 +59,9 @@ def questions(house, caller):
         "count open": jobs.count_open,
         "overdue": lambda c: jobs.overdue(c, now, 9),
         "outdated": lambda c: jobs.outdated(c, now, 9),
-        "page": lambda c: jobs.page(c, account_id, 9),
-        "next page": lambda c: jobs.page(
-            c, account_id, 9, before=(now, job.id), state=[jobs.JobState.FAILED], model="a"
+        "page": lambda c: found(c, account_id, Search(), 9),
+        "next page": lambda c: found(
+            c, account_id, Search(model="a", states=[jobs.JobState.FAILED], before=(now, job.id)), 9
         ),
         "events": lambda c: events.since(c, job.id, 1),
         "old files": lambda c: files.outdated(c, now, 9),

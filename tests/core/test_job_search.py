@@ -1,12 +1,17 @@
 """Finding jobs again: every condition by itself, all together, and pages that miss nothing."""
 
+import shutil
 from datetime import timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fluxhouse.core import job_search
+from fluxhouse.core import job_search, settle
 from fluxhouse.core.job_search import Search
 from fluxhouse.core.jobs import OPEN_STATES, JobState
+from fluxhouse.database.database import Database
+from fluxhouse.generation.errors import OutOfMemory
 from fluxhouse.generation.request import GenerationRequest
 
 
@@ -57,11 +62,59 @@ def test_a_day_begins_with_its_first_moment(house, ada, three):
     assert house.see(job_search.found, ada.account.id, mine, 10) == [later, earlier]
 
 
-def test_pages_miss_nothing_and_repeat_nothing(house, ada):
-    """Not even of jobs of the same moment."""
-    made = {house.job(ada).id for _ in range(5)}
+def test_pages_are_stable_while_jobs_arrive(house):
+    """Walking back by cursor meets each job once, newest first, even among jobs of one microsecond."""
+    caller = house.caller()
+    for number in range(12):
+        house.job(caller)
+        if number % 4 == 0:
+            house.clock.advance(microseconds=1)
     seen, before = [], None
-    while page := house.see(job_search.found, ada.account.id, Search(before=before), 2):
+    while page := house.see(job_search.found, caller.account.id, Search(before=before), 5):
+        seen += page
+        before = (page[-1].created_at, page[-1].id)
+        house.clock.advance(seconds=1)
+        house.job(caller)
+    assert len({job.id for job in seen}) == len(seen) == 12
+    assert seen == sorted(seen, key=lambda job: (job.created_at, job.id), reverse=True)
+
+
+@given(limit=st.integers(1, 7))
+@settings(max_examples=7)
+def test_every_page_size_walks_the_same_jobs(paged, limit):
+    """The pages of any size, put together, are the list."""
+    house, caller, everything = paged
+    seen, before = [], None
+    while page := house.see(job_search.found, caller.account.id, Search(before=before), limit):
+        assert len(page) <= limit
         seen += [job.id for job in page]
         before = (page[-1].created_at, page[-1].id)
-    assert (len(seen), set(seen)) == (5, made)
+    assert seen == everything
+
+
+@pytest.fixture(scope="module")
+def paged(template, tmp_path_factory, house_type):
+    path = shutil.copy(template, tmp_path_factory.mktemp("paged"))
+    house = house_type(Database(f"sqlite:///{path}"), f"sqlite:///{path}")
+    caller = house.caller()
+    for number in range(9):
+        house.job(caller)
+        house.clock.advance(seconds=number % 2)
+    everything = [job.id for job in house.see(job_search.found, caller.account.id, Search(), 100)]
+    yield house, caller, everything
+    house.database.close()
+
+
+def test_a_list_can_be_narrowed(house, ada):
+    """By state and by the model asked; other accounts' jobs are never in it."""
+    ended = house.succeed(house.running(ada))
+    failed = house.do(settle.fail, house.running(ada), OutOfMemory(), house.now())
+    waiting = house.job(ada)
+    house.job(house.caller("ben"))
+
+    def listed(**narrowed):
+        return {job.id for job in house.see(job_search.found, ada.account.id, Search(**narrowed), 10)}
+
+    assert listed() == {ended.id, failed.id, waiting.id}
+    assert listed(states=[JobState.FAILED, JobState.QUEUED]) == {failed.id, waiting.id}
+    assert (listed(model="flux-dev"), listed(model="flux")) == (listed(), set())

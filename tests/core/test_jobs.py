@@ -1,16 +1,12 @@
-"""Jobs: what a row keeps, who may see it, and pages that stay where they were."""
+"""Jobs: what a row keeps, and who may see it."""
 
-import shutil
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fluxhouse.core import jobs, settle
+from fluxhouse.core import jobs
 from fluxhouse.core.jobs import JobState
-from fluxhouse.database.database import Database
-from fluxhouse.generation.errors import OutOfMemory, UnknownJob
+from fluxhouse.generation.errors import UnknownJob
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 FULL = GenerationRequest(
@@ -50,64 +46,6 @@ def test_only_the_owner_sees_a_job(house, ada):
         with pytest.raises(UnknownJob):
             house.see(jobs.owned, job_id, account_id)
     assert house.see(jobs.find, "0" * 32) is None
-
-
-def test_pages_are_stable_while_jobs_arrive(house):
-    """Walking back by cursor meets each job once, newest first, even among jobs of one microsecond."""
-    caller = house.caller()
-    for number in range(12):
-        house.job(caller)
-        if number % 4 == 0:
-            house.clock.advance(microseconds=1)
-    seen, before = [], None
-    while page := house.see(jobs.page, caller.account.id, 5, before=before):
-        seen += page
-        before = (page[-1].created_at, page[-1].id)
-        house.clock.advance(seconds=1)
-        house.job(caller)
-    assert len({job.id for job in seen}) == len(seen) == 12
-    assert seen == sorted(seen, key=lambda job: (job.created_at, job.id), reverse=True)
-
-
-@given(limit=st.integers(1, 7))
-@settings(max_examples=7)
-def test_every_page_size_walks_the_same_jobs(paged, limit):
-    """The pages of any size, put together, are the list."""
-    house, caller, everything = paged
-    seen, before = [], None
-    while page := house.see(jobs.page, caller.account.id, limit, before=before):
-        assert len(page) <= limit
-        seen += [job.id for job in page]
-        before = (page[-1].created_at, page[-1].id)
-    assert seen == everything
-
-
-@pytest.fixture(scope="module")
-def paged(template, tmp_path_factory, house_type):
-    path = shutil.copy(template, tmp_path_factory.mktemp("paged"))
-    house = house_type(Database(f"sqlite:///{path}"), f"sqlite:///{path}")
-    caller = house.caller()
-    for number in range(9):
-        house.job(caller)
-        house.clock.advance(seconds=number % 2)
-    everything = [job.id for job in house.see(jobs.page, caller.account.id, 100)]
-    yield house, caller, everything
-    house.database.close()
-
-
-def test_a_list_can_be_narrowed(house, ada):
-    """By state and by the model asked; other accounts' jobs are never in it."""
-    ended = house.succeed(house.running(ada))
-    failed = house.do(settle.fail, house.running(ada), OutOfMemory(), house.now())
-    waiting = house.job(ada)
-    house.job(house.caller("ben"))
-
-    def listed(**narrowed):
-        return {job.id for job in house.see(jobs.page, ada.account.id, 10, **narrowed)}
-
-    assert listed() == {ended.id, failed.id, waiting.id}
-    assert listed(state=[JobState.FAILED, JobState.QUEUED]) == {failed.id, waiting.id}
-    assert (listed(model="flux-dev"), listed(model="flux")) == (listed(), set())
 
 
 def test_what_is_outdated_has_ended_and_has_bytes(house, ada):

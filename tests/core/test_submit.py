@@ -8,6 +8,7 @@ import pytest
 
 from fluxhouse.core import events, idempotency, jobs, keys, ledger, usage
 from fluxhouse.core.idempotency import IdempotencyKey
+from fluxhouse.core.job_search import Search, found
 from fluxhouse.core.keys import Caller, Limits
 from fluxhouse.core.submit import Refused, Submitted, refuse, submit
 from fluxhouse.generation.errors import (
@@ -53,7 +54,7 @@ def test_a_refusal_leaves_only_its_count(house):
     poor = house.caller(credit=1)
     answer = house.submit(poor, count=2, idempotency=SENT)
     assert (answer.error.required_micro, answer.error.available_micro) == (2 * PRICE, PRICE)
-    assert house.see(jobs.page, poor.account.id, 10) == []
+    assert house.see(found, poor.account.id, Search(), 10) == []
     assert house.see(keys.get, poor.key.id).spent_micro == 0
     assert house.see(idempotency.recall, poor.account.id, SENT, house.now()) is None
     (day,) = house.see(usage.between, poor.account.id, house.now().date(), house.now().date())

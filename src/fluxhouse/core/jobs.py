@@ -213,6 +213,11 @@ class Job:
         """Its images but those that were withheld: what was charged for."""
         return tuple(image for image in self.images if not image.withheld)
 
+    @property
+    def all_withheld(self) -> bool:
+        """Whether it has failed because moderation withheld every picture: what stands in their places is there."""
+        return self.state is JobState.FAILED and bool(self.images)
+
 
 def insert_queued(connection: Connection, job: Job) -> None:
     """Write a new job's row."""
@@ -266,29 +271,6 @@ def owned(connection: Connection, job_id: str, account_id: str) -> Job:
     if job is None or job.account_id != account_id:
         raise UnknownJob
     return job
-
-
-def page(
-    connection: Connection,
-    account_id: str,
-    limit: int,
-    *,
-    before: tuple[datetime, str] | None = None,
-    state: Sequence[JobState] = (),
-    model: str | None = None,
-) -> list[Job]:
-    """An account's jobs, newest first; `before` is the `(created_at, id)` of the last one seen."""
-    mine = select(jobs).where(jobs.c.account_id == account_id)
-    if before is not None:
-        created_at, job_id = before
-        older = (jobs.c.created_at < created_at) | ((jobs.c.created_at == created_at) & (jobs.c.id < job_id))
-        mine = mine.where(jobs.c.created_at <= created_at, older)
-    if state:
-        mine = mine.where(jobs.c.state.in_(state))
-    if model is not None:
-        mine = mine.where(jobs.c.model == model)
-    ordered = mine.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
-    return [from_row(row) for row in connection.execute(ordered)]
 
 
 def change(connection: Connection, job: Job, values: Mapping[str, Any]) -> Job | None:

@@ -8,7 +8,7 @@ import json
 
 from PIL import Image
 
-from fluxhouse.core import jobs
+from fluxhouse.core.job_search import Search, found
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.openai import endpoints
 from fluxhouse.engine.testcard import TestCard
@@ -31,7 +31,7 @@ def picture_of(side):
 
 
 def newest(connection, caller):
-    return jobs.page(connection, caller.account.id, 1)[0]
+    return found(connection, caller.account.id, Search(), 1)[0]
 
 
 JSON = {"Content-Type": "application/json"}

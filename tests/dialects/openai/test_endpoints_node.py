@@ -9,7 +9,7 @@ import time
 import pytest
 from PIL import Image
 
-from fluxhouse.core import jobs
+from fluxhouse.core.job_search import Search, found
 from fluxhouse.core.jobs import JobState
 
 
@@ -24,7 +24,7 @@ MASK = encoded(Image.new("RGBA", (64, 48), (0, 0, 0, 0)))
 
 
 def newest(connection, caller):
-    return jobs.page(connection, caller.account.id, 1)[0]
+    return found(connection, caller.account.id, Search(), 1)[0]
 
 
 def size(text):

@@ -13,6 +13,7 @@ from openai import AsyncOpenAI, OpenAI
 from PIL import Image
 
 from fluxhouse.core import jobs
+from fluxhouse.core.job_search import Search, found
 from fluxhouse.core.jobs import JobState
 from fluxhouse.core.keys import Limits
 from fluxhouse.dialects.openai.asking import Asking
@@ -302,7 +303,7 @@ def test_a_client_that_gives_up_cancels_its_job(live):
 
     def newest():
 
-        return live.do(live.platform.door.ask(key, None, lambda c, caller: jobs.page(c, caller.account.id, 1)[0]))
+        return live.do(live.platform.door.ask(key, None, lambda c, caller: found(c, caller.account.id, Search(), 1)[0]))
 
     def ended():
         for _ in range(100):

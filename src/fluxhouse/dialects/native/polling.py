@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fluxhouse.core import jobs, queue
+from fluxhouse.core import job_search, jobs, queue
+from fluxhouse.core.job_search import Search
 from fluxhouse.core.jobs import JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
@@ -42,11 +43,9 @@ class Polling:
         """A page of the account's jobs, newest first."""
         caller = await self._door.authenticate(bearer(request), Scope.READ)
         limit = number_in(request, "limit", PAGE, 1, LONGEST_PAGE)
-        before, model, states = cursor_in(request), request.query_params.get("model"), _states_in(request)
+        search = Search(model=request.query_params.get("model"), states=_states_in(request), before=cursor_in(request))
         found = await self._door.database.read(
-            lambda connection: jobs.page(
-                connection, caller.account.id, limit + 1, before=before, state=states, model=model
-            )
+            lambda connection: job_search.found(connection, caller.account.id, search, limit + 1)
         )
         page = found[:limit]
         more = cursor_of(page[-1].created_at, page[-1].id) if len(found) > limit else None

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from fluxhouse.core import jobs
+from fluxhouse.core import job_search, jobs
+from fluxhouse.core.job_search import Search
 from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import Addresses
@@ -56,12 +57,11 @@ class Polling:
         after, before = _moment_in(request, "created_after"), _moment_in(request, "created_before")
         if request.query_params.get("source") not in (None, "web"):
             raise InvalidParameter("`source` may only be web.", field="source")
-        place = cursor_in(request) or (None if before is None else (before, ""))
+        search = Search(since=after, until=before, before=cursor_in(request))
         found = await self._door.database.read(
-            lambda connection: jobs.page(connection, caller.account.id, PAGE + 1, before=place)
+            lambda connection: job_search.found(connection, caller.account.id, search, PAGE + 1)
         )
-        page = [job for job in found[:PAGE] if after is None or job.created_at >= after]
-        more = len(found) > PAGE and len(page) == PAGE
+        page, more = found[:PAGE], len(found) > PAGE
         following = None if not more else self._page_after(request, cursor_of(page[-1].created_at, page[-1].id))
         if "source" in request.query_params:
             page, following = [], None  # here every prediction comes by the API
