@@ -76,7 +76,7 @@ class Making:
 
     def _course_of(self, job: Job) -> Course:
         stops = [Stop(backend, self._gates[id(backend)]) for backend in self._router.route(job.request.model)]
-        return Course(job, stops, JobErrands(job, self._database, self._clock, self._meter), self._course)
+        return Course(job, stops, JobErrands(job.id, self._database, self._clock, self._meter), self._course)
 
     async def _end_of(self, job: Job) -> End:
         """Run an attempt; the verb that settles it."""

@@ -13,6 +13,7 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errand import ErrandState, Remote
 from fluxhouse.generation.errors import ProviderUnavailable
+from fluxhouse.worker.errands import JobErrands
 from fluxhouse.worker.meter import WorkMeter
 
 log = structlog.get_logger()
@@ -68,11 +69,6 @@ class Withdrawals:
                 state = ErrandState.FAILED  # Nobody knows what it is called there.
         except ProviderUnavailable:
             return False
-        now = self._clock.now()
-        first = await self._database.write(
-            lambda c: errands.end(c, one.job_id, errand.provider, errand.index, state, now)
-        )
-        if first:
-            self._meter.ran(errand.provider, state, 0)
-            log.info("errand_ended", job_id=one.job_id, provider=errand.provider, image=errand.index, state=state)
+        with structlog.contextvars.bound_contextvars(job_id=one.job_id):
+            await JobErrands(one.job_id, self._database, self._clock, self._meter).ended(errand, state)
         return True
