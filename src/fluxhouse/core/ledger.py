@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     Column,
     Connection,
     Index,
+    Row,
     String,
     Table,
     UniqueConstraint,
@@ -128,17 +130,11 @@ def held(account_id: str) -> str:
 
 def balance(connection: Connection, account_id: str) -> Balance:
     """What the account has; zeros before its first entry."""
-    amounts = {
-        row.ledger_account: row.amount_micro
-        for row in connection.execute(
-            select(balances).where(balances.c.ledger_account.in_([available(account_id), held(account_id)]))
-        )
-    }
-    return Balance(amounts.get(available(account_id), 0), amounts.get(held(account_id), 0))
+    return balances_of(connection, [account_id])[account_id]
 
 
 def balances_of(connection: Connection, account_ids: Sequence[str]) -> dict[str, Balance]:
-    """What each of these accounts has."""
+    """`balance` of each of these accounts."""
     names = [name(account_id) for account_id in account_ids for name in (available, held)]
     rows = connection.execute(select(balances).where(balances.c.ledger_account.in_(names)))
     amounts = {row.ledger_account: row.amount_micro for row in rows}
@@ -198,7 +194,7 @@ def entries(connection: Connection, account_id: str, limit: int, before_id: int 
     for newest in (spendable, charged):
         older = newest if before_id is None else newest.where(ledger_entries.c.id < before_id)
         for row in connection.execute(older.order_by(ledger_entries.c.id.desc()).limit(limit)):
-            found.append(Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at))
+            found.append(_entry(row))
     return sorted(found, key=lambda entry: entry.id, reverse=True)[:limit]
 
 
@@ -208,10 +204,11 @@ def of_job(connection: Connection, account_id: str, job_id: str) -> list[Entry]:
         (ledger_entries.c.ledger_account == held(account_id)) & (ledger_entries.c.kind == "capture")
     )
     lines = select(ledger_entries).where(ledger_entries.c.job_id == job_id, mine).order_by(ledger_entries.c.id)
-    return [
-        Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at)
-        for row in connection.execute(lines)
-    ]
+    return [_entry(row) for row in connection.execute(lines)]
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(row.id, row.kind, row.amount_micro, row.job_id, row.reference, row.created_at)
 
 
 def _transfer(
