@@ -42,6 +42,7 @@ EVERY = {
     "FLUXHOUSE_DEVICE": "cuda:1",
     "FLUXHOUSE_THREADS": "3",
     "FLUXHOUSE_MODEL_BYTES": "40GB",
+    "FLUXHOUSE_HANG_AFTER": "10m",
     "FLUXHOUSE_HOST": "0.0.0.0",
     "FLUXHOUSE_PORT": "9000",
     "FLUXHOUSE_LOG_LEVEL": "warning",
@@ -73,6 +74,7 @@ def test_every_variable_is_read(monkeypatch):
     assert settings.address == "https://images.example.com"
     assert settings.models == {"flux-dev": "/weights/dev", "*": "/weights/rest"}
     assert settings.output_ttl == timedelta(hours=36)
+    assert settings.hang_after == timedelta(minutes=10)
     assert settings.egress_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert (settings.threads, settings.port, settings.device) == (3, 9000, "cuda:1")
     assert (settings.hf_url, settings.lora_bytes) == ("https://hub.example.com", 1_000_000)

@@ -119,7 +119,8 @@ class Settings(Elsewhere):
     `models` says which weights make which models: `flux-dev=/folder,flux-schnell=owner/name`, see engine/sources.py, or
     which provider: `flux-pro=bfl|replicate:owner/name`, where `|` separates those who stand in for the ones before;
     `*` stands for every model without an entry of its own, and `testcard` in place of a folder for pictures that cost
-    nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory. LoRAs
+    nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory; an
+    engine that ends no step for `hang_after`, and ten times what it should take, is started again. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
     registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
     too; None leaves their number to the machine.
@@ -146,6 +147,7 @@ class Settings(Elsewhere):
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
+    hang_after: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(minutes=5)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -68,12 +68,11 @@ def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def options_over(folder: Path, silence_seconds: float = 60.0, readable: tuple[Path, ...] = ()) -> EngineOptions:
+def options_over(folder: Path, readable: tuple[Path, ...] = (), **seconds: float) -> EngineOptions:
     weights = ModelWeights(folder, steps=4, guidance=3.5, max_text_tokens=48, fit_references=True)
     models = {"flux-dev": weights, "flux-kontext-dev": weights}
-    return EngineOptions(
-        models, name="fluxhouse-builtin", threads=1, silence_seconds=silence_seconds, readable=readable
-    )
+    limits = {"silence_seconds": 60.0} | seconds
+    return EngineOptions(models, name="fluxhouse-builtin", threads=1, readable=readable, **limits)
 
 
 @pytest.fixture(scope="session")

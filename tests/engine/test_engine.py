@@ -5,12 +5,13 @@ import io
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from PIL import Image
 
 from fluxhouse.engine.engine import Engine
@@ -226,17 +227,34 @@ async def test_a_process_killed_while_it_loads_is_started_again(
         await engine.close()
 
 
-async def test_a_process_that_falls_silent_is_ended(
-    checkpoint: Path, options_for: Callable[..., EngineOptions]
-) -> None:
-    """A stopped process holds no request for ever: a new one makes what never reached its device."""
-    engine = Engine(options_for(checkpoint, silence_seconds=1.5))
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def watched(
+    checkpoint: Path, options_for: Callable[..., EngineOptions], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    """An engine whose process must give signs, and whose steps must end, within seconds."""
+    readable = (tmp_path_factory.getbasetemp(),)
+    engine = Engine(options_for(checkpoint, silence_seconds=4.0, hang_seconds=4.0, readable=readable))
     await engine.start()
-    try:
-        pid = engine.pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        await content(engine, REQUEST)
-        assert engine.pid != pid
-    finally:
-        await engine.close()
+    yield engine
+    await engine.close()
+
+
+async def test_a_process_that_falls_silent_is_ended(watched: Engine) -> None:
+    """A stopped process holds no request for ever: a new one makes what never reached its device."""
+    pid = watched.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    await content(watched, REQUEST)
+    assert watched.pid != pid
+
+
+async def test_a_process_whose_step_hangs_is_ended(watched: Engine, tmp_path: Path) -> None:
+    """Its link answers all the while. What was on the device has EngineDied, and the next process is well."""
+    pipe = tmp_path / "never-written.png"
+    os.mkfifo(pipe)  # Opening it waits for a writer, in the thread that steps.
+    pid = watched.pid
+    with pytest.raises(EngineDied) as death:
+        await content(watched, replace(REQUEST, task=Task.EDIT), pipe)
+    assert death.value.on_device
+    await content(watched, REQUEST)
+    assert watched.pid != pid

@@ -14,6 +14,7 @@ from fluxhouse.engine import finisher
 from fluxhouse.engine.finisher import Finisher, Latents, Outcome
 from fluxhouse.engine.options import ModelWeights
 from fluxhouse.engine.trajectory import Trajectory, plan
+from fluxhouse.engine.watch import Watch
 from fluxhouse.engine.weights import Weights, load
 from fluxhouse.generation.errors import GenerationFailed, OutOfMemory
 from fluxhouse.generation.image import MadeImage
@@ -39,7 +40,7 @@ def latents_of(weights: Weights, number: int, **asked: int) -> Latents:
 
 def running() -> tuple[Finisher, Ends]:
     ends: Ends = queue.SimpleQueue()
-    return Finisher("test", lambda trajectory, outcome: ends.put((trajectory, outcome))), ends
+    return Finisher("test", lambda trajectory, outcome: ends.put((trajectory, outcome)), Watch(60.0)), ends
 
 
 def test_latents_become_a_file_of_the_size_asked_for(weights: Weights) -> None:
@@ -91,6 +92,23 @@ def test_small_pictures_go_first(weights: Weights, monkeypatch: pytest.MonkeyPat
     for _ in range(3):
         ends.get(timeout=30)
     assert order == [1, 3, 2]
+
+
+def test_a_failure_that_waits_to_be_told_holds_no_tensors(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither by where it was raised nor by what it was raised from."""
+    taken: list[weakref.ref[torch.Tensor]] = []
+
+    def short_of_memory(_: Weights, __: torch.Tensor) -> Image.Image:
+        tensor = torch.zeros(8)
+        taken.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("injected")
+
+    monkeypatch.setattr(finisher.autoencode, "decode", short_of_memory)
+    finishing, ends = running()
+    finishing.finish(latents_of(weights, 1))
+    _, outcome = ends.get(timeout=30)
+    assert isinstance(outcome, OutOfMemory)
+    assert [tensor() for tensor in taken] == [None, None]
 
 
 def test_decoding_is_tried_again_where_memory_was_lacking(weights: Weights, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
-from fluxhouse.engine import confine, frames
+from fluxhouse.engine import confine, frames, process
 from fluxhouse.engine.link import Link
 from fluxhouse.engine.options import EngineOptions, ModelWeights
 from fluxhouse.engine.process import Process
 from fluxhouse.engine.runner import Runner
 from fluxhouse.engine.trajectory import Trajectory
+from fluxhouse.generation.image import MadeImage
 from fluxhouse.generation.request import GenerationRequest
 
 PARENT = """
@@ -144,3 +145,40 @@ def test_latents_that_cannot_be_handed_on_fail_their_request(bench: Bench, monke
     bench.ask(1)
     bench.ask(2)
     assert bench.ends() == {1: "failed", 2: "finished"}
+
+
+def test_what_cannot_be_taken_in_fails_its_request(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame that makes no sense, and an error of ours while it is planned, end no other request."""
+
+    def broken(*_: object) -> list[Trajectory]:
+        raise RuntimeError("injected")
+
+    bench.ask(1)
+    bench.process._came.put({"kind": "generate", "number": 2, "request": {}, "inputs": []})
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "plan", broken)
+        bench.process._came.put({"kind": "generate", "number": 3, "request": REQUEST.to_json(), "inputs": []})
+        bench.process._take_in(wait=True)
+    assert bench.ends() == {1: "finished", 2: "failed", 3: "failed"}
+
+
+def test_a_picture_that_cannot_be_told_fails_its_request(bench: Bench) -> None:
+    """One too large for a frame does not end the process."""
+    bench.ask(1)
+    huge, _ = bench.process._scheduler._waiting
+    image = MadeImage(0, bytes(bench.process._link.limit + 1), "image/png", 64, 64, 1)
+    bench.process._came.put((huge, image))
+    bench.ask(2)
+    assert bench.ends() == {1: "failed", 2: "finished"}
+
+
+def test_a_step_is_granted_what_it_should_take(bench: Bench) -> None:
+    """By the profile of its lane; before the first one, which may have to load the model, as long as a start."""
+    bench.ask(1)
+    pack = bench.process._scheduler.choose()
+    assert bench.process._granted(pack) == {"usual_seconds": 0.0, "extra_seconds": 900.0}
+    bench.process._advance(pack)
+    bench.process._advance(pack)
+    usual = sum(bench.runner.models.profile(one).seconds(one.lengths) for one in pack)
+    assert usual > 0.0
+    assert bench.process._granted(pack) == {"usual_seconds": usual, "extra_seconds": 0.0}

@@ -174,6 +174,7 @@ def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) 
             threads,
             readable=readable,
             model_bytes=settings.model_bytes,
+            hang_seconds=settings.hang_after.total_seconds(),
             survey_seconds=0.5 if settings.device == "cpu" else 5.0,  # There the largest packs are worth proving.
         )
     )

@@ -12,12 +12,16 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from fluxhouse.engine import confine, frames
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
 from fluxhouse.generation.image import MadeImage
 from fluxhouse.generation.request import GenerationRequest
+
+log = structlog.get_logger(__name__)
 
 _KEPT = frozenset({"PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV"})
 _KEPT_FAMILIES = ("LC_", "OMP_", "MKL_", "KMP_", "OPENBLAS_", "CUDA_", "NVIDIA_", "PYTORCH_", "TORCH_")
@@ -55,6 +59,7 @@ class Child:
         self._link = link
         self._limit = options.max_frame_bytes
         self._silence_seconds = options.silence_seconds
+        self._ask_seconds = min(options.silence_seconds, options.hang_seconds) / 4
         self._numbers = itertools.count(1)
         self._inboxes: dict[int, Inbox] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -144,20 +149,21 @@ class Child:
         self._writer.transport.abort()
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Pass on what it says until its link closes or it falls silent, then bury it."""
-        try:
-            while True:
+        """Pass on what it says until its link closes, it falls silent or says that it hangs; then bury it."""
+        message: frames.Frame = {}
+        with contextlib.suppress(frames.LinkClosed, frames.FrameTooLarge, TimeoutError, ValueError):
+            while not message.get("hung"):
                 async with asyncio.timeout(self._silence_seconds):
                     message = await frames.read(reader, self._limit)
                 inbox = self._inboxes.get(message.get("number", 0))
                 if inbox is not None and not (message["kind"] == "preview" and inbox.qsize() > _LAGGING):
                     inbox.put_nowait(message)
-        except (frames.LinkClosed, frames.FrameTooLarge, TimeoutError, ValueError):
-            await self._bury()
+            log.error("engine_hangs", pid=self.pid, at=message["hung"])
+        await self._bury()
 
     async def _ask_for_signs(self) -> None:
         while not self.gone.is_set():
-            await asyncio.sleep(self._silence_seconds / 4)
+            await asyncio.sleep(self._ask_seconds)
             self._send(kind="ping")
 
     def _send(self, **message: Any) -> None:

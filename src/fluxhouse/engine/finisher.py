@@ -21,6 +21,7 @@ from fluxhouse.engine import autoencode
 from fluxhouse.engine.device import beside, device_errors, empty
 from fluxhouse.engine.encode import metadata, to_file
 from fluxhouse.engine.trajectory import Trajectory
+from fluxhouse.engine.watch import Watch
 from fluxhouse.engine.weights import Weights
 from fluxhouse.generation.errors import GenerationFailed, OutOfMemory, PlatformError
 from fluxhouse.generation.image import MadeImage
@@ -42,9 +43,10 @@ _Result = TypeVar("_Result")
 class Finisher:
     """Turns latents into files in threads of its own, small pictures first, and tells `done` from there."""
 
-    def __init__(self, served_by: str, done: Callable[[Trajectory, Outcome], None]) -> None:
+    def __init__(self, served_by: str, done: Callable[[Trajectory, Outcome], None], watch: Watch) -> None:
         self._served_by = served_by
         self._done = done
+        self._watch = watch
         self._numbers = itertools.count()
         self._waiting: queue.PriorityQueue[tuple[int, int, Latents]] = queue.PriorityQueue()
         self._writers = ThreadPoolExecutor(2, "write")
@@ -68,14 +70,22 @@ class Finisher:
 
     def _guarded(self, trajectory: Trajectory, work: Callable[[], _Result]) -> _Result | None:
         try:
-            return work()
+            # What its steps took says how slow the device is: no picture takes as long to decode.
+            with self._watch.over("a picture", trajectory.seconds):
+                return work()
         except PlatformError as error:
-            self._done(trajectory, error)
+            self._done(trajectory, _alone(error))
         except Exception:
             # The outermost frame of a thread: one picture must not end the others.
             traceback.print_exc()
             self._done(trajectory, GenerationFailed())
         return None
+
+
+def _alone(error: PlatformError) -> PlatformError:
+    """The error without where it was raised and what from: their frames hold tensors for as long as it waits."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def decode(latents: Latents) -> Image.Image:

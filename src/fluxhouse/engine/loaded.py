@@ -87,6 +87,12 @@ class LoadedModels:
         """What is known of the costs of its lane."""
         return self._profiles.get(trajectory.lane, Profile())
 
+    def usual_seconds(self, trajectory: Trajectory) -> float | None:
+        """What a step of it should take; None where its model is to be loaded first or its lane was never measured."""
+        if trajectory.request.model not in self._residents or trajectory.lane not in self._profiles:
+            return None
+        return self._profiles[trajectory.lane].seconds(trajectory.lengths)
+
     def pack_tokens(self, trajectory: Trajectory) -> int:
         """How many tokens a pack of its lane may have: bounded by memory, by time, and by what was proven."""
         profile, most = self.profile(trajectory), self._options.pack_tokens

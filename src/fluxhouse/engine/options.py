@@ -49,8 +49,10 @@ class EngineOptions:
     what measuring the costs of a model may take; a first block that changes by less than `skip_threshold` lets `high`
     acceleration skip the others. `compiled` has kernels compiled at `regular` and `high`: for a device with a compiler,
     and a process that is not confined. `start_seconds` bounds the load and the wait for a restart;
-    after `silence_seconds` without a sign the process is ended and started again. Input files lie in the folders
-    `readable`, which are made where they are missing: the process can open nothing elsewhere but weights and libraries.
+    after `silence_seconds` without a sign the process is ended and started again, and so it is where a step or a
+    picture takes `hang_seconds` and ten times what it should, a step of unknown cost `start_seconds` more. Input files
+    lie in the folders `readable`, which are made where they are missing: the process can open nothing elsewhere but
+    weights and libraries.
     """
 
     models: Mapping[str, ModelWeights]
@@ -70,6 +72,7 @@ class EngineOptions:
     max_frame_bytes: int = 128 * 1024 * 1024
     start_seconds: float = 900.0
     silence_seconds: float = 120.0
+    hang_seconds: float = 300.0
     readable: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:

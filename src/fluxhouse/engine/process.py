@@ -1,7 +1,8 @@
 """The engine's own process: takes requests from its link, steps them together, sends what comes of it.
 
 One thread reads the link, so that a cancel is seen at the next step; the main thread is the only one that steps, and
-what is finished is decoded and written beside it. It ends by itself when the link closes.
+what is finished is decoded and written beside it. It ends by itself when the link closes, and says of itself which of
+its work takes so long that it must hang: then its parent ends it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ from fluxhouse.engine.runner import Runner, sample_request
 from fluxhouse.engine.scheduler import Scheduler
 from fluxhouse.engine.stepper import Stepper
 from fluxhouse.engine.trajectory import Trajectory, check, plan, preview_due
-from fluxhouse.generation.errors import PlatformError
+from fluxhouse.engine.watch import Watch
+from fluxhouse.generation.errors import GenerationFailed, PlatformError
 from fluxhouse.generation.request import GenerationRequest
 
 
@@ -52,7 +54,10 @@ class Process:
         self._readable = readable
         self._scheduler = Scheduler(runner.models.profile, runner.models.pack_tokens)
         self._came: queue.SimpleQueue[frames.Frame | tuple[Trajectory, Outcome]] = queue.SimpleQueue()
-        self._finisher = Finisher(options.name, lambda trajectory, outcome: self._came.put((trajectory, outcome)))
+        self._watch = Watch(options.hang_seconds)
+        self._finisher = Finisher(
+            options.name, lambda trajectory, outcome: self._came.put((trajectory, outcome)), self._watch
+        )
         self._stepper = Stepper(runner, self._scheduler, lambda trajectory, error: self._fail(trajectory.number, error))
         self._open: dict[int, _Open] = {}
 
@@ -62,7 +67,7 @@ class Process:
             while True:
                 message = self._link.receive()
                 if message["kind"] == "ping":
-                    self._link.send(kind="pong")
+                    self._link.send(kind="pong", hung=self._watch.hung())
                 else:
                     self._came.put(message)
         except (frames.LinkClosed, OSError):
@@ -73,31 +78,50 @@ class Process:
         pack: list[Trajectory] = []
         while True:
             self._take_in(wait=not pack)
-            pack = self._scheduler.choose(self._runner.fits)
-            self._advance(pack)
+            with self._watch.over("choosing"):
+                pack = self._scheduler.choose(self._runner.fits)
+            if pack:
+                with self._watch.over("a step", **self._granted(pack)):
+                    self._advance(pack)
+
+    def _granted(self, pack: Sequence[Trajectory]) -> Mapping[str, float]:
+        """The seconds that a step of the pack should take, or as many more as a load may where nobody knows that."""
+        usual = [self._runner.models.usual_seconds(trajectory) for trajectory in pack]
+        known = [seconds for seconds in usual if seconds is not None]
+        extra = self._options.start_seconds if len(known) < len(usual) else 0.0
+        return {"usual_seconds": sum(known), "extra_seconds": extra}
 
     def _take_in(self, wait: bool) -> None:
         """Take in all that has come; first `wait` for something, where nothing could be stepped."""
         while wait or not self._came.empty():
             message = self._came.get()
             wait = False
-            if isinstance(message, tuple):
-                self._deliver(*message)
-            elif message["kind"] == "cancel":
-                self._forget(message["number"])
-            else:
-                self._add(message["number"], message)
+            number = message[0].number if isinstance(message, tuple) else message["number"]
+            with self._watch.over("taking in"):
+                try:
+                    self._take(number, message)
+                except PlatformError as error:
+                    self._fail(number, error)
+                except Exception:
+                    # It is about one request: the others must not end with it.
+                    traceback.print_exc()
+                    self._fail(number, GenerationFailed())
+
+    def _take(self, number: int, message: frames.Frame | tuple[Trajectory, Outcome]) -> None:
+        if isinstance(message, tuple):
+            self._deliver(*message)
+        elif message["kind"] == "cancel":
+            self._forget(number)
+        else:
+            self._add(number, message)
 
     def _add(self, number: int, message: frames.Frame) -> None:
-        try:
-            request = GenerationRequest.from_json(message["request"])
-            inputs = tuple(Path(path) for path in message["inputs"])
-            check(request, inputs, self._options.max_pixels)
-            weights = self._options.models[request.model]
-            trajectories = plan(number, request, inputs, weights, self._runner.models.grid(request.model))
-        except PlatformError as error:
-            self._fail(number, error)
-            return
+        """Let a request wait for its first step. Raises RequestRejected."""
+        request = GenerationRequest.from_json(message["request"])
+        inputs = tuple(Path(path) for path in message["inputs"])
+        check(request, inputs, self._options.max_pixels)
+        weights = self._options.models[request.model]
+        trajectories = plan(number, request, inputs, weights, self._runner.models.grid(request.model))
         self._open[number] = _Open(inputs, len(trajectories))
         self._readable.admit(path for one in self._open.values() for path in one.inputs)
         self._scheduler.add(trajectories)
