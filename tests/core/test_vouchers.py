@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from fluxhouse.core import accounts, ledger, vouchers
+from fluxhouse.core.topup import MOST_MICRO
 from fluxhouse.generation.errors import InvalidParameter
 
 WORTH = 5_000_000
@@ -49,8 +50,9 @@ def test_an_unknown_code_is_refused_like_an_expired_one(house, ada, code):
     assert house.see(ledger.balance, ada.id).total_micro == 0
 
 
-def test_a_voucher_worth_nothing_is_not_made(house):
-    """Nor one below nothing."""
-    for amount in (0, -1):
-        with pytest.raises(ValueError, match="more than zero"):
+def test_a_voucher_worth_nothing_or_too_much_is_not_made(house):
+    """Nor one below nothing, nor one above what any account may hold."""
+    for amount in (0, -1, MOST_MICRO + 1):
+        with pytest.raises(InvalidParameter, match="more than zero and at most 1,000,000,000 credits") as refused:
             house.do(vouchers.issue, amount, house.now())
+        assert refused.value.field == "amount"

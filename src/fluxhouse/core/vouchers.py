@@ -10,8 +10,9 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, String, Table, insert, select, update
 
 from fluxhouse.core.accounts import Account
-from fluxhouse.core.topup import topup
+from fluxhouse.core.topup import MOST_MICRO, topup
 from fluxhouse.database.schema import Instant, metadata
+from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import InvalidParameter
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that is misread; 20 characters of 32 are 100 bits
@@ -45,9 +46,13 @@ class Voucher:
 def issue(
     connection: Connection, amount_micro: int, now: datetime, label: str = "", expires_at: datetime | None = None
 ) -> str:
-    """A new voucher's code, which is shown now and never again; ValueError where it is worth nothing."""
-    if amount_micro <= 0:
-        raise ValueError("a voucher is worth more than zero credits")
+    """A new voucher's code, which is shown now and never again.
+
+    Raises `InvalidParameter` where it would be worth nothing, or more than an account may hold.
+    """
+    if not 0 < amount_micro <= MOST_MICRO:
+        most = f"{MOST_MICRO // MICRO:,}"
+        raise InvalidParameter(f"a voucher is worth more than zero and at most {most} credits", field="amount")
     groups = ("".join(secrets.choice(_ALPHABET) for _ in range(_GROUP)) for _ in range(_GROUPS))
     code = "-".join(groups)
     connection.execute(
