@@ -36,13 +36,15 @@ def test_codes_are_printed_once_and_their_fate_is_listed(fluxhouse, kept):
     ("arguments", "said"),
     [
         (("0",), "more than zero"),
+        (("1000000001",), "at most 1,000,000,000 credits"),
         (("-1",), "No such option"),
         (("many",), "not a number of credits"),
-        (("1", "--expires", "soon"), "a number of days such as 30d"),
+        (("1", "--expires", "soon"), "--expires takes 30d"),
     ],
 )
 def test_vouchers_that_make_no_sense_are_refused(fluxhouse, arguments, said):
     """None is made."""
+    fluxhouse("accounts", "create", "ada")
     refused = fluxhouse("vouchers", "create", *arguments)
     assert refused.code != 0
     assert said in refused.err

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from fluxhouse.assembly import pepper, read_secret
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.cli.expiry import expiry
 from fluxhouse.cli.opening import DataFolder, Refusal, account_named, opened
 from fluxhouse.cli.tables import show, table
 from fluxhouse.core import accounts, audit
@@ -38,7 +38,7 @@ def create(
         limits = Limits(
             scopes=frozenset(scope or Scope),
             models=_known_models(model),
-            expires_at=None if expires is None else _moment(expires, now),
+            expires_at=None if expires is None else expiry(expires, now),
             spend_cap_micro=None if cap is None else to_micro(cap),
             rate_per_minute=rate,
         )
@@ -103,18 +103,3 @@ def _known_models(models: list[str] | None) -> frozenset[str] | None:
     if unknown := sorted(set(models) - set(known)):
         raise Refusal(f"there is no model {unknown[0]!r}; there are {', '.join(known)}")
     return frozenset(models)
-
-
-def _moment(text: str, now: datetime) -> datetime:
-    """A moment in the future from `30d`, `12h` or a date; raises `Refusal`."""
-    if match := re.fullmatch(r"(\d{1,5})([hd])", text):
-        moment = now + timedelta(**{{"h": "hours", "d": "days"}[match[2]]: int(match[1])})
-    else:
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError:
-            raise Refusal(f"--expires takes 30d, 12h or a date such as 2027-01-31, not {text!r}") from None
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    if moment <= now:
-        raise Refusal(f"--expires is not in the future: {text}")
-    return moment

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from fluxhouse.cli.opening import DataFolder, Refusal, opened
+from fluxhouse.cli.expiry import expiry
+from fluxhouse.cli.opening import DataFolder, opened
 from fluxhouse.cli.tables import show, table
 from fluxhouse.core import audit, vouchers
-from fluxhouse.core.topup import MOST_MICRO
 from fluxhouse.generation.clock import SystemClock
-from fluxhouse.generation.credits import MICRO, to_micro, to_number
+from fluxhouse.generation.credits import to_micro, to_number
 
 commands = typer.Typer(help="Vouchers: codes worth credits once.", no_args_is_help=True)
 
@@ -23,15 +21,17 @@ def create(
     credits: Annotated[str, typer.Argument(help="What each is worth; up to six decimals.", metavar="N")],
     count: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 1,
     label: Annotated[str, typer.Option(help="What they are for.")] = "",
-    expires: Annotated[str | None, typer.Option(help="After how many days they end: 30d.")] = None,
+    expires: Annotated[str | None, typer.Option(help="When they end: 30d, 12h, or 2027-01-31.")] = None,
     folder: DataFolder = None,
 ) -> None:
     """Make vouchers. Their codes are shown once, one a line and nothing else."""
     now = SystemClock().now()
-    amount, end = _worth(credits), None if expires is None else _end(expires, now)
+    end = None if expires is None else expiry(expires, now)
     with opened(folder) as (_, database), database.transaction() as connection:
-        codes = [vouchers.issue(connection, amount, now, label, end) for _ in range(count)]
-        audit.note(connection, audit.COMMAND, "vouchers.create", label, now, count=count, amount_micro=amount)
+        amount_micro = to_micro(credits)
+        codes = [vouchers.issue(connection, amount_micro, now, label, end) for _ in range(count)]
+        worth = str(to_number(amount_micro))
+        audit.note(connection, audit.COMMAND, "vouchers.create", label, now, count=count, credits=worth)
     for code in codes:
         typer.echo(code)
 
@@ -55,20 +55,3 @@ def list_vouchers(
             worth = str(to_number(voucher.amount_micro))
             lines.add_row(f"{voucher.created_at:%Y-%m-%d %H:%M}", voucher.label, worth, state)
     show(lines)
-
-
-def _worth(credits: str) -> int:
-    try:
-        amount = to_micro(credits)
-    except ValueError as error:
-        raise Refusal(str(error)) from None
-    if not 0 < amount <= MOST_MICRO:
-        raise Refusal(f"a voucher is worth more than zero and at most {MOST_MICRO // MICRO:,} credits")
-    return amount
-
-
-def _end(text: str, now: datetime) -> datetime:
-    match = re.fullmatch(r"(\d{1,4})d", text)
-    if match is None or int(match[1]) == 0:
-        raise Refusal(f"--expires takes a number of days such as 30d, not {text!r}")
-    return now + timedelta(days=int(match[1]))
