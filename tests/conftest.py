@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import hashlib
 import json
 import os
@@ -54,6 +55,15 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest files first, and every other in its place."""
     items.sort(key=lambda item: not any(name in item.path.as_posix() for name in LONGEST))
+
+
+gc.disable()  # Until all modules are imported, of which nothing goes away.
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector begin, and never again walk through what the imports have built."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
