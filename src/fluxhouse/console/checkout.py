@@ -14,10 +14,10 @@ from fluxhouse.console.cashier import Cashier, CreditPack, PaymentForged
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import text_of
 from fluxhouse.console.visitors import Visitors
-from fluxhouse.core import attempts, audit, payments
+from fluxhouse.core import audit, payments
 from fluxhouse.core.payments import Payment, PaymentOrder, PaymentRefused
 from fluxhouse.core.sessions import Session
-from fluxhouse.generation.errors import InvalidParameter, RateLimited
+from fluxhouse.generation.errors import InvalidParameter
 
 WEBHOOK = "/webhooks/stripe"
 _LONGEST_BODY = 256 * 1024  # bytes
@@ -88,17 +88,12 @@ class Checkout:
     async def _order(self, session: Session, pack: CreditPack) -> PaymentOrder:
         account_id, now = session.person.account_id, self._desk.clock.now()
 
-        def order(connection: Connection) -> PaymentOrder | RateLimited:
-            try:
-                attempts.count(connection, "order", account_id, _MOST_ORDERS, now)
-            except RateLimited as error:
-                return error  # returned, not raised: what is counted must be committed
-            return payments.order(connection, account_id, pack.amount_micro, pack.price_minor, pack.currency, now)
-
-        made = await self._desk.database.write(order)
-        if isinstance(made, RateLimited):
-            raise made
-        return made
+        await self._desk.count_attempts(("order", account_id, _MOST_ORDERS))
+        return await self._desk.database.write(
+            lambda connection: payments.order(
+                connection, account_id, pack.amount_micro, pack.price_minor, pack.currency, now
+            )
+        )
 
 
 async def _body(request: Request) -> bytes | None:

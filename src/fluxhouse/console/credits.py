@@ -84,13 +84,6 @@ class Credits:
         """What the voucher was worth, in micro-credits; raises `RateLimited` and `InvalidParameter`."""
         account_id, now = session.person.account_id, self._desk.clock.now()
 
-        def count(connection: Connection) -> RateLimited | None:
-            try:
-                attempts.count(connection, "voucher", account_id, _TRIES, now)
-            except RateLimited as error:
-                return error  # returned, not raised: what is counted must be committed
-            return None
-
         def credit(connection: Connection) -> int:
             try:
                 worth = vouchers.redeem(connection, accounts.get(connection, account_id), code, now)
@@ -100,9 +93,7 @@ class Credits:
             attempts.clear(connection, "voucher", account_id)
             return worth
 
-        refused = await self._desk.database.write(count)
-        if refused is not None:
-            raise refused
+        await self._desk.count_attempts(("voucher", account_id, _TRIES))
         return await self._desk.database.write(credit)
 
     async def _page(

@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
 
+from sqlalchemy import Connection
 from starlette.types import ASGIApp
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.console.cashier import Cashier
+from fluxhouse.core import attempts
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.model_terms import Offer
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
+from fluxhouse.generation.errors import RateLimited
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.urls import UrlSigner
 
@@ -47,6 +50,25 @@ class Desk:
     def is_secure(self) -> bool:
         """Whether callers reach us by https."""
         return self.public_url.startswith("https://")
+
+    async def count_attempts(self, *tries: tuple[str, str, int]) -> None:
+        """Count an attempt of each (kind, who, most), as `attempts.count` has it; raises `RateLimited`.
+
+        In a transaction of its own, which is committed even then: what comes of the attempt takes back nothing of it.
+        """
+        now = self.clock.now()
+
+        def count(connection: Connection) -> RateLimited | None:
+            try:
+                for kind, who, most in tries:
+                    attempts.count(connection, kind, who, most, now)
+            except RateLimited as error:
+                return error
+            return None
+
+        refused = await self.database.write(count)
+        if refused is not None:
+            raise refused
 
     def names_of(self, model_id: str) -> Mapping[str, str]:
         """What each SDK that can make pictures with this model calls it."""

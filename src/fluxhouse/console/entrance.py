@@ -15,7 +15,7 @@ from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.visitors import Visitors
 from fluxhouse.core import attempts, people, sessions
 from fluxhouse.core.people import Person
-from fluxhouse.generation.errors import PlatformError, RateLimited
+from fluxhouse.generation.errors import PlatformError
 
 HOME = "/models"
 _TRIES_PER_ADDRESS, _TRIES_PER_HOST = 10, 50
@@ -58,19 +58,10 @@ class Entrance:
 
     async def count(self, request: Request, address: str) -> None:
         """Count an attempt by address and by host; raises `RateLimited`."""
-        host, now = request.client.host if request.client else "", self.desk.clock.now()
-
-        def both(connection: Connection) -> RateLimited | None:
-            try:
-                attempts.count(connection, "host", host, _TRIES_PER_HOST, now)
-                attempts.count(connection, "address", address.strip().lower(), _TRIES_PER_ADDRESS, now)
-            except RateLimited as error:
-                return error  # returned, not raised: what is counted must be committed
-            return None
-
-        refused = await self.desk.database.write(both)
-        if refused is not None:
-            raise refused
+        host = request.client.host if request.client else ""
+        await self.desk.count_attempts(
+            ("host", host, _TRIES_PER_HOST), ("address", address.strip().lower(), _TRIES_PER_ADDRESS)
+        )
 
     async def form(
         self,
