@@ -2,10 +2,8 @@
 
 from datetime import timedelta
 
-import pytest
 from sqlalchemy import update
 
-from fluxhouse.console.admin import words_of
 from fluxhouse.core import accounts, audit, keys, ledger, queue, settle
 from fluxhouse.core.keys import Caller
 from fluxhouse.core.ledger import balances
@@ -89,11 +87,3 @@ async def test_the_audit_log_is_read_page_by_page(place, browser):
     older = newest.rpartition("/admin/audit?before=")[2].partition('"')[0]
     assert "subject 9." in (await browser.get(f"/admin/audit?before={older}")).text
     assert "subject 59." in (await browser.get("/admin/audit?before=99999999999999999999")).text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(-1, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (200_000, "2 days")]
-)
-def test_spans_are_said_in_one_unit(seconds, words):
-    """The largest that leaves a number of some size."""
-    assert words_of(timedelta(seconds=seconds)) == words

@@ -2,15 +2,12 @@
 
 import io
 import re
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from PIL import Image
 
-from fluxhouse.console.gallery import time_left
 from fluxhouse.core.topup import topup
 
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RUN = "/console/api/v1/models/flux-dev/run"
 
 
@@ -77,12 +74,3 @@ async def test_a_thumbnail_is_the_owners_alone(place, ada):
     assert (await other.get(address)).status_code == 404
     assert prompts(await other.get("/gallery")) == []
     await other.client.aclose()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(-5, "0 s"), (59, "59 s"), (130, "2 min"), (7199, "119 min"), (86399, "23 h"), (200000, "2 d")],
-)
-def test_the_time_left_is_told_in_one_unit(seconds, words):
-    """The largest that is not nearly nothing."""
-    assert time_left(NOW + timedelta(seconds=seconds), NOW) == words

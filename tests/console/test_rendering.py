@@ -1,10 +1,10 @@
 """What every page carries, and how amounts and moments are written."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from fluxhouse.console.rendering import coded, credits_text, moment
+from fluxhouse.console.rendering import coded, credits_text, moment, span_text
 
 
 async def test_every_page_is_under_a_policy_without_exceptions(browser):
@@ -45,3 +45,12 @@ def test_a_moment_names_its_zone_for_machines():
     written = str(moment(datetime(2026, 3, 1, 9, 5, 7, tzinfo=UTC)))
     assert written == '<time datetime="2026-03-01T09:05:07Z">1 Mar 2026, 09:05</time>'
     assert str(moment(None)) == "&ndash;"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(-5, "0 s"), (119, "119 s"), (120, "2 min"), (7199, "119 min"), (7200, "2 h"), (86_399, "23 h"), (200_000, "2 d")],
+)
+def test_a_span_is_said_in_one_unit(seconds, words):
+    """The largest that leaves a number of some size."""
+    assert span_text(timedelta(seconds=seconds)) == words

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.office import Office
+from fluxhouse.console.rendering import span_text
 from fluxhouse.core import accounts, audit, jobs, ledger, queue
 from fluxhouse.core import reconcile as accounting
 from fluxhouse.core.jobs import Job
@@ -50,7 +51,7 @@ class Standing:
 
     def age(self, moment: datetime) -> str:
         """How long ago that was, in words."""
-        return words_of(self.at - moment)
+        return span_text(self.at - moment)
 
 
 class Admin:
@@ -97,16 +98,6 @@ class Admin:
         )
         older = entries[_ENTRIES - 1].number if len(entries) > _ENTRIES else None
         return await self._office.page(request, "audit.html", entries=entries[:_ENTRIES], older=older, before=before)
-
-
-def words_of(span: timedelta) -> str:
-    """A span of time in one unit, such as `40 s`, `12 min` or `3 h`."""
-    seconds = max(0, int(span.total_seconds()))
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 7200:
-        return f"{seconds // 60} min"
-    return f"{seconds // 3600} h" if seconds < 172_800 else f"{seconds // 86_400} days"
 
 
 def _standing(connection: Connection, now: datetime) -> Standing:

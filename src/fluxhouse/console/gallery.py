@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from sqlalchemy import Connection
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +9,7 @@ from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.gallery_query import STATES, GalleryQuery
-from fluxhouse.console.rendering import Renderer
+from fluxhouse.console.rendering import Renderer, span_text
 from fluxhouse.console.thumbnails import CONTENT_TYPE, Thumbnails
 from fluxhouse.console.visitors import Visitors
 from fluxhouse.core import job_search, jobs, keys
@@ -62,7 +60,7 @@ class Gallery:
             models=[model.id for model in self._desk.catalog.models],
             keys={key.id: key.label or f"fh_{key.id}" for key in mine},
             is_gone={job.id: job.is_gone(now) for job in shown},
-            ends={job.id: time_left(job.expires_at, now) for job in shown},
+            ends={job.id: span_text(job.expires_at - now) for job in shown},
         )
 
     async def thumbnail(self, request: Request) -> Response:
@@ -86,12 +84,3 @@ def job_id_of(request: Request) -> str:
     if len(job_id) != 32 or not job_id.isalnum() or not job_id.isascii():
         raise UnknownJob
     return job_id
-
-
-def time_left(until: datetime, now: datetime) -> str:
-    """How long until a moment, in the largest unit that is not zero, such as `5 h`."""
-    seconds = max(0, int((until - now).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"

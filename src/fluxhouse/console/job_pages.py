@@ -11,8 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.desk import Desk
-from fluxhouse.console.gallery import job_id_of, time_left
-from fluxhouse.console.rendering import Renderer
+from fluxhouse.console.gallery import job_id_of
+from fluxhouse.console.rendering import Renderer, span_text
 from fluxhouse.console.rerun import playground_address
 from fluxhouse.console.visitors import Visitors
 from fluxhouse.core import jobs, keys, ledger, queue, webhooks
@@ -71,7 +71,7 @@ class JobPages:
             job=job,
             urls=urls,
             is_gone=job.is_gone(now),
-            ends=time_left(job.expires_at, now),
+            ends=span_text(job.expires_at - now),
             again=playground_address(self._desk.catalog, job),
             parameters=parameters_of(job.request),
             waited=_between(job.created_at, job.started_at or job.finished_at),

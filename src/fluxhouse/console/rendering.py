@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -87,6 +87,15 @@ def credits_text(amount_micro: int) -> str:
     """Credits in words, such as `1 credit` and `2.5 credits`."""
     number = (Decimal(amount_micro) / MICRO).normalize()
     return f"{number:,f} credit{'' if number == 1 else 's'}"
+
+
+def span_text(span: timedelta) -> str:
+    """A span of time in the largest unit of which it has two, such as `40 s`, `12 min`, `3 h` or `2 d`."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
 
 
 def moment(at: datetime | None) -> Markup:
