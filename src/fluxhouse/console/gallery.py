@@ -58,7 +58,7 @@ class Gallery:
             query=query,
             states=STATES,
             models=[model.id for model in self._desk.catalog.models],
-            keys={key.id: key.label or f"fh_{key.id}" for key in mine},
+            keys={key.id: key.name for key in mine},
             is_gone={job.id: job.is_gone(now) for job in shown},
             ends={job.id: span_text(job.expires_at - now) for job in shown},
         )

@@ -143,7 +143,7 @@ def _record(connection: Connection, job_id: str, account_id: str) -> Record:
         webhook = None
     return Record(
         job=job,
-        key_name=key.label or f"fh_{key.id}",
+        key_name=key.name,
         position=queue.position(connection, job.id) if job.state is JobState.QUEUED else None,
         lines=ledger.of_job(connection, account_id, job.id),
         webhook=webhook,

@@ -124,7 +124,7 @@ class Usage:
         account_id = session.person.account_id
 
         def read(connection: Connection) -> tuple[list[UsageDay], dict[str, str]]:
-            names = {key.id: key.label or f"fh_{key.id}" for key in keys.of_account(connection, account_id)}
+            names = {key.id: key.name for key in keys.of_account(connection, account_id)}
             return usage.between(connection, account_id, wanted.first, wanted.last), names
 
         return await self._desk.database.read(read)

@@ -102,6 +102,11 @@ class Key:
     last_used_at: datetime | None
     revoked_at: datetime | None
 
+    @property
+    def name(self) -> str:
+        """What people know it by: its label, or its beginning."""
+        return self.label or f"fh_{self.id}"
+
     def require(self, scope: Scope) -> None:
         """Raise `KeyNotAllowed` unless the key has the scope."""
         if scope not in self.scopes:
