@@ -16,7 +16,7 @@ def test_a_file_is_its_owners_until_it_is_removed(house, ada):
         File(
             name,
             ada.account.id,
-            f"inputs/{name}",
+            f"files/{name}",
             "image/png",
             8,
             9,

@@ -131,6 +131,21 @@ async def test_inputs_that_belong_to_nobody_go_after_a_day(stage, sweeper):
     assert await kept(stage) == ["inputs/owned.png", "inputs/young.png"]
 
 
+async def test_files_without_a_row_go_after_a_day(stage, sweeper):
+    """Bytes that a crash left before their row was written, or after it was forgotten; no others."""
+    for key in ("files/orphan.png", "fal/files/orphan.png", "files/known.png", "fal/files/young.png"):
+        await stage.storage.put(key, b"upload")
+    now = stage.clock.now()
+    sizes = (1, 1, 6, now, now + timedelta(days=9))
+    known = File("known", stage.caller.account.id, "files/known.png", "image/png", *sizes)
+    await stage.database.write(lambda c: files.add(c, known))
+    long_ago = now.timestamp() - timedelta(days=2).total_seconds()
+    for key in ("files/orphan.png", "fal/files/orphan.png", "files/known.png"):
+        os.utime(await stage.storage.path(key), (long_ago, long_ago))
+    await sweeper.sweep()
+    assert await kept(stage) == ["fal/files/young.png", "files/known.png"]
+
+
 async def test_lora_files_that_nobody_needs_go(stage, tmp_path):
     """With the orphans, hourly: what is beyond the budget, and bytes that a crash left without a row."""
     shelf = Shelf(stage.database, stage.storage, byte_budget=10)

@@ -28,6 +28,7 @@ from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import FileQuotaExceeded, UnknownFile
 
 LONGEST_NAME = 200  # characters
+FOLDERS = ("files/", "fal/files/")  # of the store, in which the bytes of files lie
 QUOTA_BYTES = 500 * 1000 * 1000  # what the unexpired files of one account may take
 
 files = Table(
@@ -85,6 +86,8 @@ def require_room(connection: Connection, account_id: str, size_bytes: int, now: 
 
 def add(connection: Connection, file: File) -> None:
     """Note an uploaded file whose bytes are durable; raises `FileQuotaExceeded`."""
+    if not file.key.startswith(FOLDERS):
+        raise ValueError(f"{file.key} is in no folder of files, so that nobody would find it without its row")
     accounts.lock(connection, file.account_id)  # two uploads at once must see each other
     require_room(connection, file.account_id, file.size_bytes, file.created_at)
     connection.execute(
@@ -131,6 +134,11 @@ def outdated(connection: Connection, now: datetime, limit: int) -> list[File]:
     """Files past their expiry."""
     due = select(files).where(files.c.expires_at <= now).order_by(files.c.expires_at).limit(limit)
     return [_from_row(row) for row in connection.execute(due)]
+
+
+def known(connection: Connection) -> set[str]:
+    """The keys of all files."""
+    return set(connection.execute(select(files.c.key)).scalars())
 
 
 def remove(connection: Connection, file_id: str) -> None:

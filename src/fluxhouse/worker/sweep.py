@@ -141,11 +141,11 @@ class Sweeper:
         return len(due)
 
     async def _remove_orphans(self) -> None:
-        """Bytes of inputs whose submit never committed."""
+        """Bytes of inputs whose submit never committed, and of files that a crash left without a row."""
         newest = self._clock.now() - _ORPHAN_AGE
-        old = [key async for key in self._storage.keys(INPUTS) if await self._kept_since(key) < newest]
-        if old:
-            wanted = await self._wanted_inputs()
+        for folder in (INPUTS, *files.FOLDERS):
+            old = [key async for key in self._storage.keys(folder) if await self._kept_since(key) < newest]
+            wanted = await self._wanted(folder) if old else ()
             for key in old:
                 if key not in wanted:
                     await self._storage.delete(key)
@@ -156,8 +156,10 @@ class Sweeper:
         except UnknownFile:
             return self._clock.now()
 
-    async def _wanted_inputs(self) -> set[str]:
-        """Keys that a job which has not ended will read."""
+    async def _wanted(self, folder: str) -> set[str]:
+        """Keys of files that have a row, or that a job which has not ended will read."""
+        if folder != INPUTS:
+            return await self._database.read(files.known)
         unfinished = await self._database.read(jobs.open_jobs)
         return {key for job in unfinished for key in job.request.inputs}
 
