@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fluxhouse.generation.errors import StorageUnavailable
+from fluxhouse.storage.drafts import remove_leftovers
 
 _PARTIAL = ".partial"
 _IN_USE_SECONDS = 900.0  # Whoever was given a path may open it this long, also where an engine first loads.
@@ -87,9 +88,7 @@ class Copies:
             if unused > _UNUSED_SECONDS or (held > self._most_bytes and unused > _IN_USE_SECONDS):
                 path.unlink(missing_ok=True)
                 held -= status.st_size
-        for path, status in _files(self._folder / _PARTIAL):
-            if now - status.st_mtime > _LEFTOVER_SECONDS:
-                path.unlink(missing_ok=True)
+        remove_leftovers(self._folder / _PARTIAL, _LEFTOVER_SECONDS)
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:

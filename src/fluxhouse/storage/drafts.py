@@ -38,12 +38,17 @@ class Drafts:
         if self._swept:
             return
         self._swept = True
-        oldest = time.time() - _LEFTOVER_SECONDS
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):
-                    if entry.stat(follow_symlinks=False).st_mtime < oldest:
-                        Path(entry.path).unlink()
+        remove_leftovers(self._folder, _LEFTOVER_SECONDS)
+
+
+def remove_leftovers(folder: Path, seconds: float) -> None:
+    """Remove the files in `folder` that nobody has written to for so long."""
+    oldest = time.time() - seconds
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                if entry.stat(follow_symlinks=False).st_mtime < oldest:
+                    Path(entry.path).unlink()
 
 
 @contextmanager

@@ -8,13 +8,13 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
+from fluxhouse.storage.drafts import remove_leftovers
 from fluxhouse.storage.storage import checked_key
 
 _PARTIAL = ".partial"  # No key begins with a dot, so nothing in here is ever taken for a file.
@@ -127,7 +127,7 @@ class LocalStorage:
     def _sweep_once(self, folder: Path) -> None:
         if not self._swept:
             self._swept = True
-            _remove_leftovers(folder)
+            remove_leftovers(folder, _LEFTOVER_SECONDS)
 
     def _get(self, key: str) -> bytes:
         with _typed_errors():
@@ -189,16 +189,6 @@ def _reason(error: OSError) -> str:
     if error.errno in _REFUSED:
         return "The storage is read-only or its folder belongs to another user."
     return "The storage cannot be read or written."
-
-
-def _remove_leftovers(folder: Path) -> None:
-    oldest = time.time() - _LEFTOVER_SECONDS
-    for leftover in folder.iterdir():
-        try:
-            if leftover.stat().st_mtime < oldest:
-                leftover.unlink()
-        except FileNotFoundError:
-            continue
 
 
 def _take_over(file: Path, partial: Path) -> None:
