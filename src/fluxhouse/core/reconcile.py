@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, case, cast, exists, func, select
 
 from fluxhouse.core import queue
 from fluxhouse.core.events import job_events
@@ -13,6 +14,7 @@ from fluxhouse.core.jobs import OPEN_STATES, jobs
 from fluxhouse.core.ledger import balances, ledger_entries
 
 _ENDED_STATES = ("succeeded", "failed", "cancelled")
+_BATCH = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +54,42 @@ def _projections(connection: Connection) -> Iterator[Drift]:
 
 def _job_holds(connection: Connection) -> Iterator[Drift]:
     """An open job holds its whole price, an ended one nothing; and what it captured is what its row says."""
-    still_held = select(ledger_entries.c.job_id, _total(ledger_entries.c.amount_micro))
-    of_jobs = still_held.where(ledger_entries.c.job_id.is_not(None), ledger_entries.c.ledger_account.like("%:held"))
-    holds = _mapping(connection, of_jobs.group_by(ledger_entries.c.job_id))
-    captured_by = select(ledger_entries.c.job_id, -_total(ledger_entries.c.amount_micro))
-    of_captures = captured_by.where(ledger_entries.c.kind == "capture", ledger_entries.c.ledger_account.like("%:held"))
-    captures = _mapping(connection, of_captures.group_by(ledger_entries.c.job_id))
+    job_id, amount = ledger_entries.c.job_id, ledger_entries.c.amount_micro
+    captured = _total(case((ledger_entries.c.kind == "capture", -amount), else_=0)).label("captured")
+    sums = select(job_id, _total(amount).label("held"), captured).group_by(job_id)
+    sums_of = sums.where(job_id.is_not(None), ledger_entries.c.ledger_account.like("%:held")).subquery("sums_of")
     rows = select(jobs.c.id, jobs.c.state, jobs.c.price_micro, jobs.c.captured_micro, jobs.c.request, jobs.c.images)
-    for row in connection.execute(rows):
-        if row.id not in holds:
-            yield Drift("a job has a hold", row.id, row.price_micro)
+    beside = rows.add_columns(sums_of.c.held, sums_of.c.captured).outerjoin(sums_of, sums_of.c.job_id == jobs.c.id)
+    for row in _streamed(connection, beside):
         expected = row.price_micro * row.request["count"] if row.state in OPEN_STATES else 0
-        difference = holds.pop(row.id, expected) - expected
-        if difference:
-            yield Drift("an open job holds its price, an ended one nothing", row.id, difference)
-        captured = captures.get(row.id, 0)
+        if row.held is None:
+            yield Drift("a job has a hold", row.id, row.price_micro)
+        elif row.held != expected:
+            yield Drift("an open job holds its price, an ended one nothing", row.id, row.held - expected)
+        captured_micro = row.captured or 0
         shown = sum(not image.get("withheld") for image in row.images)
-        if captured != (row.captured_micro or 0) or captured != row.price_micro * shown:
-            yield Drift("a job is charged for its delivered images", row.id, captured - (row.captured_micro or 0))
-    for job_id, total in holds.items():
-        yield Drift("a hold has a job", job_id, total)
+        if captured_micro != (row.captured_micro or 0) or captured_micro != row.price_micro * shown:
+            difference = captured_micro - (row.captured_micro or 0)
+            yield Drift("a job is charged for its delivered images", row.id, difference)
+    lost = select(sums_of.c.job_id, sums_of.c.held).where(~exists().where(jobs.c.id == sums_of.c.job_id))
+    for job, held in connection.execute(lost):
+        yield Drift("a hold has a job", job, held)
 
 
 def _endings(connection: Connection) -> Iterator[Drift]:
     """An ended job has one terminal event, of its state, and no queue entry; an open one an entry and no such event."""
-    terminal = select(job_events.c.job_id, job_events.c.state).where(job_events.c.state.in_(_ENDED_STATES))
-    ended = {row.job_id: row.state for row in connection.execute(terminal)}
-    for job_id, state in connection.execute(select(jobs.c.id, jobs.c.state)):
-        is_open = state in OPEN_STATES
-        if ended.get(job_id) != (None if is_open else state):
-            yield Drift("an ended job has one terminal event, of its state", job_id, 0)
+    terminal = (job_events.c.job_id == jobs.c.id) & job_events.c.state.in_(_ENDED_STATES)
+    told = select(jobs.c.id, jobs.c.state, job_events.c.state.label("told")).outerjoin(job_events, terminal)
+    for row in _streamed(connection, told):
+        if row.told != (None if row.state in OPEN_STATES else row.state):
+            yield Drift("an ended job has one terminal event, of its state", row.id, 0)
     for job_id in queue.astray(connection):
         yield Drift("an open job has a queue entry, an ended one none", job_id, 0)
+
+
+def _streamed(connection: Connection, query: Select[Any]) -> Iterable[Row[Any]]:
+    """The rows of all jobs, of which only some are in memory at a time."""
+    return connection.execute(query.execution_options(yield_per=_BATCH))
 
 
 def _total(amounts: ColumnElement[int]) -> ColumnElement[int]:
