@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.office import Office
+from fluxhouse.console.queries import number_in
 from fluxhouse.console.rendering import span_text
 from fluxhouse.core import accounts, audit, jobs, ledger, queue
 from fluxhouse.core import reconcile as accounting
@@ -22,7 +23,6 @@ from fluxhouse.core.queue import Depth
 _HOUR = timedelta(hours=1)
 _SILENT = timedelta(seconds=30)  # after which a worker's attempt counts as lost
 _ENTRIES = 50
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +89,7 @@ class Admin:
     async def log(self, request: Request) -> Response:
         """The audit log from its newest entry, or from `before` one."""
         await self._office.admit(request)
-        text = request.query_params.get("before", "")
-        before = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
-        if before is not None and before > _LARGEST_ID:
-            before = None
+        before = number_in(request.query_params, "before")
         entries = await self._office.desk.database.read(
             lambda connection: audit.latest(connection, _ENTRIES + 1, before)
         )

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from fluxhouse.catalog.model import Model
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.entrance import text_of
+from fluxhouse.console.queries import number_in
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.visitors import Visitors
 from fluxhouse.core import accounts, attempts, audit, ledger, payments, usage, vouchers
@@ -26,7 +27,6 @@ LINES = 50
 _WEEK = 7  # days
 _TRIES = 10
 _LONGEST_CODE = 100  # characters
-_LARGEST_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +105,12 @@ class Credits:
         code: str = "",
         error: PlatformError | None = None,
     ) -> Response:
-        before, now = _number(request, "before"), self._desk.clock.now()
+        before, now = number_in(request.query_params, "before"), self._desk.clock.now()
         account_id, order_id = session.person.account_id, request.query_params.get("order", "")
         purse, order = await self._desk.database.read(
             lambda connection: (_purse(connection, account_id, before, now), _order(connection, account_id, order_id))
         )
-        facts: dict[str, Any] = {"code": code, "error": error, "redeemed": _number(request, "redeemed")}
+        facts: dict[str, Any] = {"code": code, "error": error, "redeemed": number_in(request.query_params, "redeemed")}
         facts |= {"packs": () if self._desk.cashier is None else self._desk.cashier.packs}
         return await self._renderer.page(
             request, "credits.html", status, purse=purse, order=order, before=before, cheapest=self._cheapest(), **facts
@@ -134,9 +134,3 @@ def _order(connection: Connection, account_id: str, order_id: str) -> PaymentOrd
     """The account's own order from which a payer comes back."""
     newest = payments.orders_of(connection, account_id, LINES) if order_id else []
     return next((order for order in newest if order.id == order_id), None)
-
-
-def _number(request: Request, name: str) -> int | None:
-    """A positive whole number of the address; None where there is none, or nonsense."""
-    text = request.query_params.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 and 0 < int(text) <= _LARGEST_ID else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
 
+from fluxhouse.console.queries import day_of
 from fluxhouse.core.job_search import Search
 from fluxhouse.core.jobs import OPEN_STATES, Job, JobState
 from fluxhouse.generation.errors import InvalidParameter
@@ -72,15 +73,7 @@ class GalleryQuery:
 
 
 def _day(text: str, field: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        day = date.max
-    if not 1970 <= day.year <= 9998:
-        raise InvalidParameter(f"`{field}` must be a day such as 2026-01-31", field=field)
-    return datetime.combine(day, time(), UTC)
+    return datetime.combine(day_of(text, field), time(), UTC) if text else None
 
 
 def _place(text: str) -> tuple[datetime, str] | None:

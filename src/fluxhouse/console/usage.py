@@ -18,6 +18,7 @@ from starlette.routing import BaseRoute, Route
 
 from fluxhouse.console.charts import spoken, stacked
 from fluxhouse.console.desk import Desk
+from fluxhouse.console.queries import day_of
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.visitors import Visitors
 from fluxhouse.core import keys, usage
@@ -137,7 +138,7 @@ def _wanted(request: Request, today: date) -> Wanted:
     """What the address asks for; raises `InvalidParameter`."""
     query = request.query_params
     last = _day(query.get("to"), "to", today)
-    first = _day(query.get("from"), "from", last - timedelta(days=min(_DEFAULT_PERIOD - 1, (last - date.min).days)))
+    first = _day(query.get("from"), "from", last - timedelta(days=_DEFAULT_PERIOD - 1))
     if not 0 <= (last - first).days < MOST_DAYS:
         message = f"the first day must not be after the last, nor more than {MOST_DAYS - 1} days before it"
         raise InvalidParameter(message, field="from")
@@ -149,12 +150,7 @@ def _wanted(request: Request, today: date) -> Wanted:
 
 
 def _day(text: str | None, field: str, otherwise: date) -> date:
-    if not text:
-        return otherwise
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidParameter(f"`{field}` must be a day such as 2026-01-31", field=field) from None
+    return day_of(text, field) if text else otherwise
 
 
 def _series(days: Sequence[UsageDay], wanted: Wanted, names: Mapping[str, str]) -> dict[str, dict[str, float]]:
