@@ -5,6 +5,8 @@ from importlib.resources import files
 
 from tests.console.test_pages import Page
 
+from fluxhouse.core.topup import topup
+
 BODY = {"prompt": "it's a fox", "aspect_ratio": "3:2", "seed": 7}
 
 
@@ -52,6 +54,25 @@ async def test_the_code_of_a_request_is_that_of_the_models_page(browser):
     for content in (b"[", b"[]", b'{"seed":' * 5000):
         assert (await browser.post("/playground/flux-dev/code", content=content, headers=headers)).status_code == 400
     assert (await browser.post("/playground/flux-schnell/code", json=BODY)).status_code == 403
+
+
+async def test_the_last_results_lead_back_to_what_made_them(place, browser):
+    """Of any model, for the account alone, and as long as their pictures are there."""
+    await place.write(topup, "ada", 1_000_000, place.clock.now())
+    await browser.sign_in()
+    assert "data-results hidden" in (await browser.get("/playground/flux-dev")).text
+    headers = {"x-form-token": await browser.form_token(), "prefer": "wait=20"}
+    made = await browser.post("/console/api/v1/models/flux-schnell/run", json=BODY, headers=headers)
+    job = made.json()["jobId"]
+    page = (await browser.get("/playground/flux-dev")).text
+    assert f'src="/gallery/{job}/thumbnail/0"' in page
+    assert 'href="/playground/flux-schnell#prompt=it%27s%20a%20fox&amp;seed=7&amp;aspect_ratio=3%3A2"' in page
+    other = place.browser()
+    await other.sign_in("root@example.com")
+    assert job not in (await other.get("/playground/flux-dev")).text
+    place.clock.advance(hours=25)
+    await browser.sign_in()
+    assert job not in (await browser.get("/playground/flux-dev")).text
 
 
 def test_all_scripts_together_are_small():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -17,11 +17,28 @@ from fluxhouse.console.controls import form_of
 from fluxhouse.console.desk import Desk
 from fluxhouse.console.docs import Shape, example_body
 from fluxhouse.console.rendering import Renderer
+from fluxhouse.console.rerun import playground_address
 from fluxhouse.console.samples import Asked, samples
 from fluxhouse.console.visitors import Visitors
+from fluxhouse.core import job_search
+from fluxhouse.core.job_search import Search
+from fluxhouse.core.jobs import Job, JobState
+from fluxhouse.core.sessions import Session
 from fluxhouse.generation.errors import InvalidParameter
+from fluxhouse.generation.image import DeliveredImage
 
 _FIRST = "flux-dev"
+_MOST_RESULTS = 12
+_LAST_RESULTS = Search(states=(JobState.SUCCEEDED,))
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A job that has succeeded, the first of its images, and where the playground opens with what made it."""
+
+    job: Job
+    image: DeliveredImage
+    address: str
 
 
 class Playground:
@@ -49,8 +66,8 @@ class Playground:
         return RedirectResponse(f"/playground/{quote(self._desk.catalog.model(wanted).id)}", 303)
 
     async def page(self, request: Request) -> Response:
-        """The form of one model."""
-        await self._visitors.require(request)
+        """The form of one model, and the account's last results with any."""
+        session = await self._visitors.require(request)
         desk, model = self._desk, self._named(request)
         served = [entry for entry in desk.catalog.models if self._is_served(entry)]
         return await self._renderer.page(
@@ -65,6 +82,7 @@ class Playground:
             takes_custom_size=model.parameter("width") is not None,
             ratio_default=_ratio_default(model),
             prompt_example=example_body(model)["prompt"],
+            results=await self._results(session),
         )
 
     async def code(self, request: Request) -> Response:
@@ -76,6 +94,18 @@ class Playground:
         desk.catalog.parse(model.id, body)
         found = samples(Asked(model, body, desk.public_url, desk.names_of(model.id)))
         return JSONResponse({"samples": [asdict(sample) for sample in found]})
+
+    async def _results(self, session: Session) -> list[Result]:
+        """The newest whose images are still there."""
+        account_id, now = session.person.account_id, self._desk.clock.now()
+        found = await self._desk.database.read(
+            lambda connection: job_search.found(connection, account_id, _LAST_RESULTS, _MOST_RESULTS)
+        )
+        return [
+            Result(job, job.shown[0], address)
+            for job in found
+            if job.shown and not job.is_gone(now) and (address := playground_address(self._desk.catalog, job))
+        ]
 
     def _is_served(self, model: Model) -> bool:
         return model.available and model.served_by(self._desk.serving) is not None

@@ -106,6 +106,18 @@ def test_what_was_made_is_in_the_gallery_and_in_usage(page, made):
     assert "flux-schnell" in usage
 
 
+def test_a_result_fills_the_form_with_what_made_it(page, made):
+    """Beside the form of the same model, and from another model's page."""
+    result = page.locator(f"[data-results] [data-job={made['job']}] a")
+    for path in ("/playground/flux-schnell", "/playground/flux-dev"):
+        page.goto(path)
+        page.get_by_role("button", name="Reset").click()
+        result.click()
+        page.wait_for_function("document.getElementById('f-seed').value === '7'")
+        assert page.get_by_label("Prompt", exact=True).input_value() == PROMPT
+        assert page.url.endswith("/playground/flux-schnell")
+
+
 def test_a_dropped_picture_is_edited_by_kontext(page):
     """It is uploaded at once, shown, and can be compared with what comes out."""
     file = io.BytesIO()

@@ -1,9 +1,10 @@
 // The playground: prices while one types, submits, keeps the draft and the running job through a reload.
 import './page.js';
-import { API, ask, forget, MODEL, recall, remember, unguessable } from './api.js';
+import { API, ask, forget, MODEL, recall, remember, say, unguessable } from './api.js';
 import { drop, picture, wanted } from './drop.js';
 import { calm, complain, form, read, write } from './form.js';
 import { maskId } from './mask.js';
+import { addResult } from './results.js';
 import { attach } from './stage.js';
 import { makeTabs } from './tabs.js';
 
@@ -106,7 +107,7 @@ async function submit(event) {
 }
 
 function follow({ jobId, body, ratio: shape }) {
-  attach(jobId, body, shape, (job) => { if (job.status !== 'completed') quote(); });
+  attach(jobId, body, shape, (job) => { if (job.status === 'completed') addResult(job, body); else quote(); });
 }
 
 function reset() {
@@ -118,19 +119,36 @@ function reset() {
   at('prompt').focus();
 }
 
-// A request in the fragment, as links from examples and jobs have it, comes before the draft.
+// A request in the fragment, as links from examples, jobs and results have it; it is taken once.
+function shared() {
+  if (!location.hash.includes('=')) return null;
+  const found = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  history.replaceState(null, '', location.pathname);
+  return found;
+}
+
+function fill() {
+  const given = shared();
+  if (!given) return;
+  write(given);
+  calm();
+  changed();
+  say('The form is filled in');
+}
+
+// What is shared comes before the draft.
 function start() {
-  const shared = location.hash.includes('=') ? Object.fromEntries(new URLSearchParams(location.hash.slice(1))) : null;
-  if (shared) history.replaceState(null, '', location.pathname);
-  const draft = shared ?? recall('draft');
+  const given = shared();
+  const draft = given ?? recall('draft');
   if (draft) write(draft);
   const job = recall('job');
-  if (job && !shared) follow(job);
+  if (job && !given) follow(job);
   quote();
 }
 
 form.addEventListener('submit', submit);
 form.addEventListener('input', changed);
+addEventListener('hashchange', fill);
 at('reset').addEventListener('click', reset);
 codeOf.addEventListener('toggle', showCode);
 document.querySelector('[data-go]').addEventListener('change', ({ target }) => target.form.submit());

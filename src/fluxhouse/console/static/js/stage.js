@@ -111,8 +111,6 @@ function keep(image) {
   return URL.createObjectURL(blobOf(canvas.toDataURL('image/jpeg', 0.9)));
 }
 
-export const isRunning = () => running !== null;
-
 ui.cancel.addEventListener('click', async () => {
   ui.state.textContent = 'Cancelling';
   if (running) await ask('DELETE', `${API}/jobs/${running}`).catch(() => {});
