@@ -13,6 +13,7 @@ from fluxhouse.catalog.schema import CUSTOM
 from fluxhouse.catalog.sizes import fit, round_up
 from fluxhouse.generation.errors import InvalidParameter
 from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.moderation import USUAL_TOLERANCE
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 IMAGE_FIELDS = ("input_image", "image_url")
@@ -82,6 +83,7 @@ class Parsed:
             quality=self.values.get("output_quality", 80),
             acceleration=Acceleration(self.values.get("acceleration", Acceleration.NONE)),
             negative_prompt=self.values.get("negative_prompt"),
+            tolerance=self.values.get("safety_tolerance", USUAL_TOLERANCE),
             true_guidance=None if self.values.get("negative_prompt") is None else self.values["true_cfg_scale"],
         )
 

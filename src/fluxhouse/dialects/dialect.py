@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
@@ -33,6 +33,7 @@ from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import InvalidKey, JobAlreadyEnded, ModelUnavailable, PlatformError, RateLimited
 from fluxhouse.generation.image import DeliveredImage
+from fluxhouse.generation.moderation import USUAL_TOLERANCE, Moderation
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.opening import Store
@@ -169,6 +170,7 @@ class Door:
         except ModelUnavailable:
             await self.intake.discard(request.inputs)
             raise
+        request = _as_moderated(request, serving.moderation)
         submission = Submission(
             caller=caller,
             dialect=order.dialect,
@@ -250,6 +252,16 @@ class Door:
         after = await self.database.write(lambda connection: cancel(connection, job, now))
         self.feed.publish(job.id, StateChanged())
         return after
+
+
+def _as_moderated(request: GenerationRequest, moderation: Moderation) -> GenerationRequest:
+    """The request with its tolerance where a checker looks, and none where that is switched off for the model.
+
+    Where nobody looks at all it is the usual one: an earlier version beside this one can then read the request.
+    """
+    if moderation is Moderation.CHECKER:
+        return request
+    return replace(request, tolerance=None if moderation is Moderation.DISABLED else USUAL_TOLERANCE)
 
 
 def _replay(

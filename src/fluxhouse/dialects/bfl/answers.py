@@ -15,6 +15,7 @@ from fluxhouse.dialects.dialect import status_of
 from fluxhouse.dialects.wire import instant, retry_header
 from fluxhouse.generation.errors import (
     AccessDenied,
+    ContentModerated,
     IdempotencyMismatch,
     InputImageRefused,
     InvalidParameter,
@@ -28,7 +29,7 @@ from fluxhouse.generation.errors import (
 Body = dict[str, Any]
 
 PENDING, READY, ERROR = "Pending", "Ready", "Error"
-REQUEST_MODERATED, NOT_FOUND = "Request Moderated", "Task not found"
+REQUEST_MODERATED, CONTENT_MODERATED, NOT_FOUND = "Request Moderated", "Content Moderated", "Task not found"
 WEBHOOK_URL, SECRET = "webhook_url", "webhook_secret"
 _CANCELLED = JobError("cancelled", "The task was cancelled.", retryable=False)
 
@@ -98,7 +99,10 @@ def _status(job: Job) -> str:
         return PENDING
     if job.state is JobState.SUCCEEDED:
         return READY
-    return REQUEST_MODERATED if job.error is not None and job.error.code == PromptRefused.code else ERROR
+    moderated = None if job.error is None else job.error.moderated
+    if moderated is None:
+        return ERROR
+    return CONTENT_MODERATED if isinstance(moderated, ContentModerated) else REQUEST_MODERATED
 
 
 def _ready(job: Job, url: str) -> Body:

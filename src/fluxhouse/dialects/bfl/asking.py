@@ -89,6 +89,7 @@ def _complete(parsed: Parsed, values: Values) -> Callable[[Sequence[InputImage],
             format=FORMATS[values["output_format"]],
             steps=values.get("steps"),
             guidance=values.get("guidance"),
+            tolerance=values["safety_tolerance"],
         )
         return request if size is None else replace(request, width=size[0], height=size[1])
 

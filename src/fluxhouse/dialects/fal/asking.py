@@ -20,6 +20,7 @@ from fluxhouse.dialects.fal.wishes import Wishes
 from fluxhouse.dialects.submitting import Wanted
 from fluxhouse.generation.errors import InvalidParameter, RequestRejected, UnsupportedParameter
 from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.moderation import USUAL_TOLERANCE
 from fluxhouse.generation.request import Acceleration, GenerationRequest, Task
 
 Values = Mapping[str, Any]
@@ -84,6 +85,7 @@ class Asking:
                 guidance=values.get("guidance_scale") if self.endpoint.guided else None,
                 acceleration=Acceleration(values.get("acceleration", Acceleration.NONE)),
                 share=wished.share,
+                tolerance=_tolerance(values),
             )
             return request if size is None else replace(request, width=size[0], height=size[1])
 
@@ -154,6 +156,13 @@ def _pixels(model: Model, values: Values) -> tuple[int, int] | None:
     wide, high = model.aspect_ratios["1:1"]
     width, height = (int(side) for side in ratio.split(":"))
     return fit(width, height, wide * high)
+
+
+def _tolerance(values: Values) -> int | None:
+    """How much a safety checker lets pass; None where it shall not look."""
+    if values.get("enable_safety_checker") is False:
+        return None
+    return int(values.get("safety_tolerance", USUAL_TOLERANCE))
 
 
 def _loras(model: Model, sent: object) -> tuple[AskedLora, ...]:

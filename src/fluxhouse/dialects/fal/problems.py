@@ -123,14 +123,14 @@ def worded(error: PlatformError) -> tuple[int, dict[str, Any]]:
 
 
 def failure_of(job: Job) -> PlatformError | None:
-    """Why a request that has ended has no result; None where it has."""
-    if job.state is JobState.SUCCEEDED:
+    """Why a request that has ended has no result; None where it has, be it of black pictures alone."""
+    if job.state is JobState.SUCCEEDED or job.all_withheld:
         return None
     if job.error is None:
         late = job.started_at is None and job.deadline_at is not None and job.finished_at is not None
         return StartTimeout() if late and job.deadline_at <= job.finished_at else Cancelled()  # type: ignore[operator]
-    if job.error.code == PromptRefused.code:
-        return PromptRefused(job.error.message, field="prompt")
+    if (moderated := job.error.moderated) is not None:
+        return moderated
     failed = (JobExpired if job.error.code == JobExpired.code else GenerationFailed)(job.error.message)
     failed.retryable = job.error.retryable
     return failed

@@ -42,18 +42,21 @@ async def told(door: Door, job: Job) -> ToolAnswer:
         return ToolAnswer(words, facts)
     if job.is_gone(door.clock.now()):
         return ToolAnswer("The images have expired or were deleted.", facts, failed=True)
-    urls = [door.output_url(job, image) for image in job.images]
-    seeds = [image.seed for image in job.images]
+    urls = [door.output_url(job, image) for image in job.shown]
+    seeds = [image.seed for image in job.shown]
     charged = to_number(job.captured_micro or 0)
     facts |= {"images": urls, "seeds": seeds, "credits": charged, "expiresAt": instant(job.expires_at)}
     text = f"{len(urls)} made with {job.model} for {charged} credits, seeds {seeds}; kept until {facts['expiresAt']}:"
-    return ToolAnswer("\n".join([text, *urls]), facts, await _pictures(door, job))
+    lines = [text, *urls]
+    if withheld := len(job.images) - len(urls):
+        lines.append(f"{withheld} more looked unsafe and were withheld, free of charge.")
+    return ToolAnswer("\n".join(lines), facts, await _pictures(door, job))
 
 
 async def _pictures(door: Door, job: Job) -> list[tuple[str, str]]:
     shown: list[tuple[str, str]] = []
     left = _MOST_BYTES
-    for image in job.images:
+    for image in job.shown:
         try:
             content = await door.storage.get(image.key)
         except UnknownFile:

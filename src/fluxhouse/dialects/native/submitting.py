@@ -13,7 +13,7 @@ from fluxhouse.core import ledger
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused, Submitted
-from fluxhouse.dialects.dialect import Door
+from fluxhouse.dialects.dialect import Door, status_of
 from fluxhouse.dialects.native import bodies
 from fluxhouse.dialects.native.accepting import Accepted, picture_wanted
 from fluxhouse.dialects.native.reading import bearer
@@ -115,8 +115,8 @@ class Submitting:
         """The first image's own bytes; a job without one is an error here, as there is no picture to send."""
         if job.is_gone(self._door.clock.now()):
             return bodies.failure(Gone(), headers)
-        if job.images:
-            first = job.images[0]
+        if job.shown:
+            first = job.shown[0]
             try:
                 content = await self._door.storage.get(first.key)
             except UnknownFile:
@@ -126,4 +126,6 @@ class Submitting:
         if job.state is JobState.CANCELLED:
             return bodies.failure_of(409, "job_cancelled", "The job was cancelled.", headers=headers)
         code, message = (job.error.code, job.error.message) if job.error is not None else ("generation_failed", "")
-        return bodies.failure_of(503, code, message, headers=headers)
+        moderated = None if job.error is None else job.error.moderated
+        status = 503 if moderated is None else status_of(moderated)
+        return bodies.failure_of(status, code, message, headers=headers)

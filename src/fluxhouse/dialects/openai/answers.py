@@ -82,6 +82,8 @@ def failure_of(job: Job) -> PlatformError | None:
         return None
     if job.error is None:
         return JobCancelled()
+    if (moderated := job.error.moderated) is not None:
+        return moderated
     failed = GenerationFailed(job.error.message)
     failed.code, failed.retryable = job.error.code, job.error.retryable
     return failed
@@ -94,14 +96,16 @@ async def pictures(door: Door, job: Job) -> Body:
     if job.terms.remarks["response_format"] == B64:
         shown = [{B64: text} for text in await in_base64(door, job)]
     else:
-        shown = [{"url": door.output_url(job, image)} for image in job.images]
-    return {"created": int(job.created_at.timestamp()), "data": shown, **facts(job), "usage": usage(job)}
+        shown = [{"url": door.output_url(job, image)} for image in job.shown]
+    revised = {} if job.request.asked_prompt is None else {"revised_prompt": job.request.prompt}
+    data = [{**one, **revised} for one in shown]
+    return {"created": int(job.created_at.timestamp()), "data": data, **facts(job), "usage": usage(job)}
 
 
 async def in_base64(door: Door, job: Job) -> Sequence[str]:
     """The files of a job's images; raises `Gone`."""
     try:
-        files = [await door.storage.get(image.key) for image in job.images]
+        files = [await door.storage.get(image.key) for image in job.shown]
     except UnknownFile:
         raise Gone from None
     size = sum(len(content) for content in files)
@@ -125,7 +129,7 @@ def usage(job: Job) -> Body:
     tokens = -(-request.width * request.height // _TOKEN_PIXELS)
     text = -(-len(request.prompt.encode()) // _BYTES_PER_TEXT_TOKEN)
     shown = tokens * len(request.inputs) if request.task is not Task.GENERATE else 0
-    made = tokens * len(job.images)
+    made = tokens * len(job.shown)
     return {
         "input_tokens": text + shown,
         "input_tokens_details": {"text_tokens": text, "image_tokens": shown},

@@ -81,7 +81,7 @@ class Asking:
             count=parsed.count,
             input_values=shown.input_values,
             loras=parsed.loras,
-            make=_sized(parsed, fields.pixels(values["size"], parsed.serving)),
+            make=_completed(parsed, fields.pixels(values["size"], parsed.serving), lenient=_is_lenient(values, native)),
             webhook_url=None,
             webhook_field="",
             model=model.id,
@@ -93,8 +93,6 @@ class Asking:
         native |= {"num_outputs": values["n"], "output_format": FORMATS[values["output_format"]].value}
         if values["output_format"] != "png":
             native["output_quality"] = values["output_compression"]
-        if values.get("moderation") == "low" and model.parameter("safety_tolerance") is not None:
-            native = {"safety_tolerance": _LOW_MODERATION} | native
         native |= _pictures(model, shown)
         parsed = _in_its_words(lambda: self._door.catalog.parse(model.id, native))
         if parsed.task is Task.EDIT:
@@ -153,11 +151,19 @@ def _check_pictures(parsed: Parsed, shown: Shown, fidelity: str | None) -> None:
         raise InvalidParameter(message, field="input_fidelity")
 
 
-def _sized(parsed: Parsed, size: tuple[int, int] | None) -> Callable[[Sequence[InputImage], int], GenerationRequest]:
+def _is_lenient(values: Values, native: Values) -> bool:
+    """Whether little moderation is wished for, and not in the catalog's own words how much."""
+    return values.get("moderation") == "low" and "safety_tolerance" not in native
+
+
+def _completed(
+    parsed: Parsed, size: tuple[int, int] | None, *, lenient: bool
+) -> Callable[[Sequence[InputImage], int], GenerationRequest]:
     """What completes the request, in the size asked for where one was."""
 
     def make(inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
         request = parsed.request(inputs, seed)
+        request = replace(request, tolerance=_LOW_MODERATION) if lenient else request
         return request if size is None else replace(request, width=size[0], height=size[1])
 
     return make

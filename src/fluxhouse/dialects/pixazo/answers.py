@@ -31,12 +31,12 @@ from fluxhouse.generation.errors import (
 
 Body = dict[str, Any]
 
-SUBMITTED_STATUS = "QUEUED"
+SUBMITTED_STATUS, _COMPLETED = "QUEUED", "COMPLETED"
 # A client that polls knows no word for a cancelled job: FAILED is what makes it stop.
 _STATUS: Mapping[JobState, str] = {
     JobState.QUEUED: "QUEUED",
     JobState.RUNNING: "PROCESSING",
-    JobState.SUCCEEDED: "COMPLETED",
+    JobState.SUCCEEDED: _COMPLETED,
     JobState.FAILED: "FAILED",
     JobState.CANCELLED: "FAILED",
 }
@@ -91,9 +91,9 @@ def result(job: Job, request_id: str, urls: list[str]) -> Body:
 
     `urls` are those of the job's images, in order.
     """
-    if job.state is JobState.SUCCEEDED:
+    if _status(job) == _COMPLETED:
         return _images(job, urls)
-    body: Body = {"request_id": request_id, "status": _STATUS[job.state]}
+    body: Body = {"request_id": request_id, "status": _status(job)}
     failure = _failure(job)
     if failure is not None:
         body |= {"error": failure.message, "error_type": failure.code, "retryable": failure.retryable}
@@ -106,7 +106,7 @@ def envelope(job: Job, request_id: str, urls: list[str]) -> Body:
     latest = max(moment for moment in (job.created_at, job.started_at, job.heartbeat_at, job.finished_at) if moment)
     return {
         "request_id": request_id,
-        "status": _STATUS[job.state],
+        "status": _status(job),
         "model_id": job.model,
         "error": None if failure is None else failure.message,
         "output": {"media_url": urls, "media_type": job.images[0].content_type} if job.images else None,
@@ -138,7 +138,14 @@ def _images(job: Job, urls: list[str]) -> Body:
 
 
 def _failure(job: Job) -> JobError | None:
+    if job.all_withheld:
+        return None
     return _CANCELLED if job.state is JobState.CANCELLED else job.error
+
+
+def _status(job: Job) -> str:
+    """The contract's word; black pictures in the place of withheld ones are a result, too."""
+    return _COMPLETED if job.all_withheld else _STATUS[job.state]
 
 
 def _moment(moment: datetime) -> str:

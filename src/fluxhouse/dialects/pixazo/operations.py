@@ -11,6 +11,7 @@ from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.catalog.sizes import fit
 from fluxhouse.generation.errors import InvalidParameter
 from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.moderation import USUAL_TOLERANCE
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 MODEL_ID = "flux-dev"
@@ -71,7 +72,7 @@ _SHARED = (
         name="enable_safety_checker",
         type="boolean",
         default=True,
-        description="Whether a safety classifier looks. Without a configured classifier nobody does, either way.",
+        description="Whether a safety checker looks. Where the operator has configured none, nobody does, either way.",
     ),
     Parameter(
         name="output_format",
@@ -126,6 +127,7 @@ class Asked:
             inputs=tuple(image.key for image in inputs),
             format=_FORMATS[self.values["output_format"]],
             acceleration=Acceleration(self.values["acceleration"]),
+            tolerance=USUAL_TOLERANCE if self.values["enable_safety_checker"] else None,
         )
 
     def _pixels(self, inputs: Sequence[InputImage]) -> tuple[int, int]:

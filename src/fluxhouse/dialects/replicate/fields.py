@@ -36,7 +36,7 @@ _OWN: Mapping[str, Parameter] = {
         name="disable_safety_checker",
         type="boolean",
         default=False,
-        description="Whether no safety classifier shall look. Without a configured one nobody does, either way.",
+        description="Whether no safety checker shall look. Where the operator has configured none, nobody does.",
     ),
     "go_fast": Parameter(
         name="go_fast",

@@ -15,6 +15,7 @@ from fluxhouse.dialects.replicate import fields
 from fluxhouse.dialects.replicate.fields import HOSTED, Hosting
 from fluxhouse.generation.errors import InvalidParameter, NotFound, RequestRejected
 from fluxhouse.generation.image import InputImage
+from fluxhouse.generation.moderation import USUAL_TOLERANCE
 from fluxhouse.generation.request import Acceleration, GenerationRequest, OutputFormat, Task
 
 T = TypeVar("T")
@@ -32,11 +33,13 @@ class Asked:
     format: OutputFormat
     quality: int
     acceleration: Acceleration
+    tolerance: int | None
 
     def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
         """The complete request, see `Parsed.request`."""
         made = self.parsed.request(inputs, seed)
-        return replace(made, format=self.format, quality=self.quality, acceleration=self.acceleration)
+        outside = {"format": self.format, "quality": self.quality, "acceleration": self.acceleration}
+        return replace(made, **outside, tolerance=self.tolerance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class Hosted:
             OutputFormat(values["output_format"]),
             values["output_quality"],
             Acceleration.HIGH if fast else Acceleration.NONE,
+            None if values.get("disable_safety_checker") else values.get("safety_tolerance", USUAL_TOLERANCE),
         )
 
     def _checked(self, sent: Mapping[str, object]) -> dict[str, Any]:

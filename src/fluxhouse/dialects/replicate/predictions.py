@@ -10,6 +10,7 @@ from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.hosted import Hosted, version_of
 from fluxhouse.dialects.replicate.spelling import moment, spelled
+from fluxhouse.generation.errors import ContentModerated
 
 Body = dict[str, Any]
 
@@ -20,6 +21,7 @@ _STATUSES: Mapping[JobState, str] = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "canceled",
 }
+_WITHHELD = "NSFW content detected. Try running it again, or try a different prompt."
 _BAR = 10  # characters of a progress bar
 _DATA_SHOWN = 64  # characters of a data URI that an input is echoed with
 
@@ -43,7 +45,7 @@ def prediction(door: Door, job: Job) -> Body:
         "logs": "" if removed else _logs(door, job),
         "output": None if removed else _output(door, job),
         "data_removed": removed,
-        "error": None if job.error is None else job.error.message,
+        "error": error_of(job),
         "status": status_of_job(job),
         "source": "api",
         "created_at": moment(job.created_at),
@@ -62,9 +64,16 @@ def status_of_job(job: Job) -> str:
     return _STATUSES[job.state]
 
 
+def error_of(job: Job) -> str | None:
+    """Why the prediction failed, in the vendor's words where all of its images were withheld."""
+    if job.error is None:
+        return None
+    return _WITHHELD if isinstance(job.error.moderated, ContentModerated) else job.error.message
+
+
 def output_urls(door: Door, job: Job) -> list[str]:
-    """Where the job's images are, in order."""
-    return [door.output_url(job, image) for image in job.images]
+    """Where the job's images are, in order; withheld ones are left out."""
+    return [door.output_url(job, image) for image in job.shown]
 
 
 def _output(door: Door, job: Job) -> list[str] | str | None:
@@ -81,8 +90,8 @@ def _metrics(job: Job) -> Body:
         found["predict_time"] = job.inference_seconds
     if job.finished_at is not None:
         found["total_time"] = (job.finished_at - job.created_at).total_seconds()
-    if job.images:
-        found["image_count"] = len(job.images)
+    if job.shown:
+        found["image_count"] = len(job.shown)
     return found
 
 

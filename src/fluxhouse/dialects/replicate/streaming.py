@@ -13,7 +13,7 @@ from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import stream_key
 from fluxhouse.dialects.replicate.polling import job_id_in
-from fluxhouse.dialects.replicate.predictions import output_urls
+from fluxhouse.dialects.replicate.predictions import error_of, output_urls
 
 _KEEP_ALIVE_SECONDS = 15.0
 _REASONS: Mapping[JobState, str] = {JobState.FAILED: "error", JobState.CANCELLED: "canceled"}
@@ -54,7 +54,7 @@ class Streaming:
         if not job.is_gone(self._door.clock.now()):
             yield from (("output", url) for url in output_urls(self._door, job))
         if job.state is JobState.FAILED:
-            yield "error", _json({"detail": job.error.message if job.error else _FAILED})
+            yield "error", _json({"detail": error_of(job) or _FAILED})
         reason = _REASONS.get(job.state)
         yield "done", _json({} if reason is None else {"reason": reason})
 
