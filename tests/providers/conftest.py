@@ -44,7 +44,8 @@ class Vendors:
 
     `refusals` answer the next submits, `lose` takes them in without an answer; a task is ready at its `looks`-th look,
     or ends as `ending` says, in the vendor's own words. `image` is what every task makes. A submit is answered
-    after `thinks` seconds. `moved` is where the picture is said to lie, the first `moves` times.
+    after `thinks` seconds. A language model says what is in `said`, one after the other. `moved` is where the picture
+    is said to lie, the first `moves` times.
     """
 
     url: str
@@ -61,6 +62,7 @@ class Vendors:
     moves: int = 0
     image: bytes = field(default_factory=picture)
     told: dict[str, Any] = field(default_factory=dict)
+    said: list[Any] = field(default_factory=list)
 
     def provider(self, name: str, breaker: Breaker | None = None, **options: Any) -> Provider:
         make, path = {
@@ -137,6 +139,7 @@ class Contracts:
                 Route("/bfl/v1/get_result", self.bfl_result),
                 Route("/bfl/v1/{model}", self.bfl_submit, methods=["POST"]),
                 Route("/openai/images/{kind}", self.draw, methods=["POST"]),
+                Route("/openai/chat/completions", self.say, methods=["POST"]),
             ]
         )
 
@@ -194,6 +197,14 @@ class Contracts:
         if isinstance(task, Response):
             return task
         return JSONResponse({"created": 1, "data": [{"b64_json": base64.b64encode(self.now.image).decode()}]})
+
+    async def say(self, request: Request) -> Response:
+        task = await self.now.taken(request)
+        if isinstance(task, Response):
+            return task
+        message = {"role": "assistant", "content": self.now.said.pop(0)}
+        said = json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        return Response(said, media_type="application/json")  # Half a character goes through as ASCII alone.
 
 
 class Record:

@@ -25,6 +25,7 @@ from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.credits import MICRO
 from fluxhouse.generation.errors import EngineDied
 from fluxhouse.generation.request import GenerationRequest
+from fluxhouse.generation.upsampler import Upsampler
 from fluxhouse.storage.local import LocalStorage
 from fluxhouse.worker.procrastination import Procrastination
 from fluxhouse.worker.routing import ANY, Router
@@ -84,6 +85,7 @@ class Stage:
         self.storage = LocalStorage(folder / "files")
         self.feed, self.bell, self.clock = Feed(), Bell(), SetClock()
         self.backend = backend
+        self.upsampler: Upsampler | None = None
         self.router = Router({ANY: backend}, {MODEL: Serving(backend.name, 4, 3.5)})
         with self.database.transaction() as connection:
             account = accounts.create(connection, "somebody", self.clock.now())
@@ -101,6 +103,7 @@ class Stage:
             self.clock,
             WorkerOptions(**options),
             source=self.source(options.get("ahead", 1)),
+            upsampler=self.upsampler,
         )
 
     def source(self, ahead: int) -> Procrastination | None:

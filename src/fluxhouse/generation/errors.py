@@ -36,6 +36,7 @@ PlatformError                       code, message
     JobExpired                           not started before `expiresAt`
     OutOfMemory
     WeightsUnavailable
+    UpsamplingFailed                     no language model has written the prompt out
     ProviderFailed                       a provider did not make the image; charged
       ProviderUnavailable                it cannot be reached, is busy or has failed too often: later it may
       ProviderRefused                    it does not make such images
@@ -285,6 +286,12 @@ class WeightsUnavailable(GenerationFailed):
     """The weights of the model could not be loaded."""
 
     code = "weights_unavailable"
+
+
+class UpsamplingFailed(GenerationFailed):
+    """The language model did not write the prompt out."""
+
+    code = "upsampling_failed"
 
 
 class ProviderFailed(GenerationFailed):

@@ -58,6 +58,8 @@ class GenerationRequest:
     prompt's and `true_guidance` times the difference from there to the prompt's.
     `share` is how much of a busy device the request gets beside others of share 1; the operator's choice.
     `tolerance` says what a safety checker lets pass, see `moderation.threshold`; None where it shall not look.
+    With `upsample` a language model shall write the prompt out before a backend sees it; `asked_prompt` is what was
+    asked where it has, and `prompt` its words.
     """
 
     model: str
@@ -79,6 +81,8 @@ class GenerationRequest:
     loras: tuple[Lora, ...] = ()
     share: float = 1.0
     tolerance: int | None = USUAL_TOLERANCE
+    upsample: bool = False
+    asked_prompt: str | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed of image `index`, counted from 0."""
@@ -107,5 +111,13 @@ class GenerationRequest:
         )
 
 
-_LATER = {"negative_prompt": None, "true_guidance": None, "loras": (), "share": 1.0, "tolerance": USUAL_TOLERANCE}
+_LATER = {
+    "negative_prompt": None,
+    "true_guidance": None,
+    "loras": (),
+    "share": 1.0,
+    "tolerance": USUAL_TOLERANCE,
+    "upsample": False,
+    "asked_prompt": None,
+}
 """Fields that jobs of the first version lack, with what their absence means."""

@@ -76,10 +76,16 @@ class Refusal(ProviderRefused):
 
 
 class Host:
-    """`url` is where the vendor's contract begins; `headers` carry the key, and go to this host alone."""
+    """`url` is where the vendor's contract begins; `headers` carry the key, and go to this host alone.
 
-    def __init__(self, name: str, url: str, headers: Mapping[str, str], fetch: Fetch) -> None:
+    An answer that is no picture may have `most_bytes`.
+    """
+
+    def __init__(
+        self, name: str, url: str, headers: Mapping[str, str], fetch: Fetch, most_bytes: int = _MAX_ANSWER_BYTES
+    ) -> None:
         self.name = name
+        self._most_bytes = most_bytes
         self.url = url.rstrip("/")
         self._fetch = fetch
         self._origin = _origin(self.url)
@@ -146,7 +152,7 @@ class Host:
 
     async def _ask(self, method: str, url: str, seconds: float, **body: Any) -> Answer:
         async with asyncio.timeout(seconds):
-            status, content = await self._read(method, url, _MAX_ANSWER_BYTES, {"timeout": seconds, **body})
+            status, content = await self._read(method, url, self._most_bytes, {"timeout": seconds, **body})
         try:
             parsed = httpx2.Response(200, content=content).json() if content else {}
         except ValueError:

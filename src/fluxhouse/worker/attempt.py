@@ -18,10 +18,12 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.backend import Finished, Preview, Progress, StepDone
 from fluxhouse.generation.errors import StorageUnavailable
 from fluxhouse.generation.image import DeliveredImage, MadeImage
+from fluxhouse.generation.upsampler import Upsampler
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import key_of
 from fluxhouse.tracing.spans import span
 from fluxhouse.worker.course import Course
+from fluxhouse.worker.upsampling import upsampled
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -40,6 +42,7 @@ class Means:
     storage: Store
     feed: Feed
     course: Course
+    upsampler: Upsampler | None = None
 
 
 class Attempt:
@@ -76,10 +79,13 @@ class Attempt:
         return in_time
 
     async def _make(self) -> None:
-        request = self.job.request
+        job = await upsampled(self.job, self._means.upsampler, self._means.database)
+        if job is None:
+            return  # Taken away: what this attempt says of its end counts for nothing either.
+        self.job, request = job, job.request
         keys = [*request.inputs, *(lora.path for lora in request.loras)]
         inputs = [await _surely(partial(self._means.storage.path, key)) for key in keys]
-        async with aclosing(self._means.course.progress(inputs)) as progress:
+        async with aclosing(self._means.course.progress(request, inputs)) as progress:
             async for event in progress:
                 await self._pass_on(event)
 

@@ -15,6 +15,7 @@ from fluxhouse.core.jobs import Job
 from fluxhouse.generation.backend import Backend, Progress
 from fluxhouse.generation.errand import Remote
 from fluxhouse.generation.errors import EngineDied, GenerationFailed, ProviderFailed, ProviderUnavailable
+from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.worker.errands import JobErrands
 from fluxhouse.worker.gate import Gate
 
@@ -52,7 +53,7 @@ class Course:
         self._errands = errands
         self._options = options
 
-    async def progress(self, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
+    async def progress(self, request: GenerationRequest, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
         """What the first backend yields that can; raises what the last one raised.
 
         Images that a backend yielded before it failed are yielded again by the next one.
@@ -65,7 +66,7 @@ class Course:
             for stop in stops:
                 self.served_by = stop.backend.name
                 try:
-                    async with aclosing(self._made_at(stop, inputs)) as events:
+                    async with aclosing(self._made_at(stop, request, inputs)) as events:
                         async for event in events:
                             yield event
                     return
@@ -86,13 +87,15 @@ class Course:
             await asyncio.sleep(pause)
             pause = min(pause * 2, self._options.longest_pause_seconds)
 
-    async def _made_at(self, stop: Stop, inputs: Sequence[Path]) -> AsyncGenerator[Progress, None]:
+    async def _made_at(
+        self, stop: Stop, request: GenerationRequest, inputs: Sequence[Path]
+    ) -> AsyncGenerator[Progress, None]:
         remote = isinstance(stop.backend, Remote)
         backend = stop.backend.keeping(self._errands) if isinstance(stop.backend, Remote) else stop.backend
         # Alone is for an engine that a job may have ended; no provider of others ends with it.
         async with stop.gate.enter(alone=self._job.engine_deaths > 0 and not remote):
             # The protocol says that the iterator can be closed, which is what makes it a generator.
-            made = cast("AsyncGenerator[Progress, None]", backend.generate(self._job.request, inputs))
+            made = cast("AsyncGenerator[Progress, None]", backend.generate(request, inputs))
             async with aclosing(made):
                 async for event in made:
                     yield event

@@ -21,6 +21,7 @@ from fluxhouse.generation.errors import (
     PlatformError,
     RequestRejected,
 )
+from fluxhouse.generation.upsampler import Upsampler
 from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import remove_all
 from fluxhouse.tracing.spans import span
@@ -51,6 +52,7 @@ class Making:
         meter: WorkMeter,
         patience_seconds: float,
         course: CourseOptions | None = None,
+        upsampler: Upsampler | None = None,
     ) -> None:
         self._database = database
         self._router = router
@@ -60,6 +62,7 @@ class Making:
         self._meter = meter
         self._patience_seconds = patience_seconds
         self._course = course or CourseOptions()
+        self._upsampler = upsampler
         self._gates = {id(backend): Gate() for backend in router.all()}
 
     async def work(self, job: Job) -> None:
@@ -81,7 +84,7 @@ class Making:
     async def _end_of(self, job: Job) -> End:
         """Run an attempt; the verb that settles it."""
         clock, course = self._clock, self._course_of(job)
-        attempt = Attempt(job, Means(self._database, self._storage, self._feed, course))
+        attempt = Attempt(job, Means(self._database, self._storage, self._feed, course, self._upsampler))
         try:
             with span("make", job.id, model=job.request.model, backend=job.served_by, attempt=job.attempt):
                 complete = await attempt.run()

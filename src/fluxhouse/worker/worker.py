@@ -19,6 +19,7 @@ from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errand import Remote
 from fluxhouse.generation.errors import DatabaseUnavailable
+from fluxhouse.generation.upsampler import Upsampler
 from fluxhouse.storage.opening import Store
 from fluxhouse.tracing.spans import now_ns, record
 from fluxhouse.worker.course import CourseOptions
@@ -65,6 +66,7 @@ class Worker:
         options: WorkerOptions | None = None,
         meter: WorkMeter | None = None,
         source: Source | None = None,
+        upsampler: Upsampler | None = None,
     ) -> None:
         self._database = database
         self._router = router
@@ -73,9 +75,8 @@ class Worker:
         self._clock = clock
         self._options = options or WorkerOptions()
         self._meter = meter or WorkMeter()
-        self._making = Making(
-            database, router, storage, feed, clock, self._meter, self._options.patience_seconds, self._options.course
-        )
+        patience, course = self._options.patience_seconds, self._options.course
+        self._making = Making(database, router, storage, feed, clock, self._meter, patience, course, upsampler)
         remotes = {backend.name: backend for backend in router.all() if isinstance(backend, Remote)}
         self._withdrawals = Withdrawals(database, remotes, clock, self._meter) if remotes else None
         self._held: dict[asyncio.Task[None], Job] = {}
