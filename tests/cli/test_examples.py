@@ -4,7 +4,7 @@ import httpx2
 
 
 def test_examples_are_made_by_the_server_and_shown_on_the_models_pages(fluxhouse, subject, tmp_path):
-    """Text, edit and fill, each with its inputs; a wrong key is one sentence."""
+    """Text, edit and fill, each with its inputs; a model or key that is none is one sentence."""
     server = subject()
     server.start()
     server.wait_until("/readyz")
@@ -23,6 +23,9 @@ def test_examples_are_made_by_the_server_and_shown_on_the_models_pages(fluxhouse
             address = f"/docs/{model}/examples/{file}"
             assert address in page
             assert httpx2.get(server.url + address).content.startswith(b"\x89PNG")
+    unknown = fluxhouse("examples", "make", "--model", "flux-nope", "--key", key, "--url", server.url)
+    assert (unknown.code, unknown.out) == (1, "")
+    assert "there is no model 'flux-nope'; there are flux" in unknown.err
     refused = fluxhouse("examples", "make", "--key", "fh_wrong", "--url", server.url)
     assert refused.code == 1
     assert refused.err.startswith("fluxhouse: ")

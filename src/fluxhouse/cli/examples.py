@@ -47,7 +47,10 @@ def make(
     with opened(folder) as (settings, _), Client(key, url) as client:
         storage = open_storage(settings.storage_url, settings.files_folder)
         try:
-            for entry in client.models():
+            known = client.models()
+            if unknown := sorted(set(model or ()) - {entry.id for entry in known}):
+                raise Refusal(f"there is no model {unknown[0]!r}; there are {', '.join(entry.id for entry in known)}")
+            for entry in known:
                 if entry.available and (not model or entry.id in model):
                     made, files = _made(client, entry)
                     asyncio.run(keep_examples(storage, entry.id, made, files))
