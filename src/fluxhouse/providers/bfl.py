@@ -8,13 +8,13 @@ from math import gcd
 import httpx2
 
 from fluxhouse.generation.errors import ContentModerated, PromptRefused, ProviderFailed, ProviderRefused
-from fluxhouse.generation.request import OutputFormat, Task
+from fluxhouse.generation.request import Task
 from fluxhouse.providers.host import Fetch, Host
+from fluxhouse.providers.pictures import FORMATS
 from fluxhouse.providers.vendor import MICRO_USD, Made, Prices, Wish, given
 
 NAME = "bfl"
 URL = "https://api.bfl.ai"
-_FORMATS = {OutputFormat.PNG: "png", OutputFormat.JPEG: "jpeg", OutputFormat.WEBP: "webp"}
 _SIDES, _GRID = (256, 1440), 32
 _WIDEST = 21 / 9
 _MOST_PICTURES = 4
@@ -75,7 +75,7 @@ class Bfl:
 
 def _fields(wish: Wish) -> dict[str, object]:
     request, model, pictures = wish.request, wish.model, wish.pictures
-    shared = given(prompt=request.prompt, seed=request.seed, output_format=_FORMATS[request.format])
+    shared = given(prompt=request.prompt, seed=request.seed, output_format=FORMATS[request.format].lower())
     if request.task is Task.FILL:
         shown, mask = pictures
         fields = given(image=shown.base64, mask=mask.base64, steps=request.steps, guidance=request.guidance)

@@ -11,13 +11,12 @@ import httpx2
 from fluxhouse.generation.errors import PromptRefused, ProviderFailed
 from fluxhouse.generation.request import OutputFormat, Task
 from fluxhouse.providers.host import Answer, Fetch, Host, Refusal, decoded
-from fluxhouse.providers.pictures import Picture, transparent_where_white
+from fluxhouse.providers.pictures import FORMATS, Picture, transparent_where_white
 from fluxhouse.providers.vendor import Made, Prices, Wish, given
 
 NAME = "openai"
 URL = "https://api.openai.com/v1"
 _SECONDS = 600.0
-_FORMATS = {OutputFormat.PNG: "png", OutputFormat.JPEG: "jpeg", OutputFormat.WEBP: "webp"}
 _GPT_IMAGE = "gpt-image"
 _SIZES = {"1024x1024": 1.0, "1536x1024": 1.5, "1024x1536": 2 / 3}
 _REFUSED = ("moderation_blocked", "content_policy_violation", PromptRefused.code)
@@ -74,7 +73,7 @@ def _made(answer: Answer) -> Made:
 
 def _fields(wish: Wish) -> dict[str, object]:
     request = wish.request
-    fields = given(model=wish.model, prompt=request.prompt, n=1, output_format=_FORMATS[request.format])
+    fields = given(model=wish.model, prompt=request.prompt, n=1, output_format=FORMATS[request.format].lower())
     if request.format is not OutputFormat.PNG:
         fields["output_compression"] = request.quality
     if wish.model.startswith(_GPT_IMAGE):

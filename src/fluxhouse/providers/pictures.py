@@ -14,7 +14,7 @@ from fluxhouse.generation.errors import ProviderFailed
 from fluxhouse.generation.request import GenerationRequest, OutputFormat
 
 _MAX_PIXELS = 64_000_000
-_FORMATS = {OutputFormat.PNG: "PNG", OutputFormat.JPEG: "JPEG", OutputFormat.WEBP: "WEBP"}
+FORMATS = {OutputFormat.PNG: "PNG", OutputFormat.JPEG: "JPEG", OutputFormat.WEBP: "WEBP"}
 _READ = ("PNG", "JPEG", "WEBP")
 
 
@@ -53,7 +53,7 @@ def fitted(content: bytes, request: GenerationRequest) -> bytes:
     """
     try:
         with Image.open(io.BytesIO(content), formats=_READ) as image:
-            size, format = (request.width, request.height), _FORMATS[request.format]
+            size, format = (request.width, request.height), FORMATS[request.format]
             if image.size == size and image.format == format:
                 image.verify()
                 return content
