@@ -48,6 +48,7 @@ async def test_the_tools_are_listed_with_what_they_take(live, mode):
     assert "flux-dev" in generate["properties"]["model"]["enum"]
     assert "flux-pro" not in generate["properties"]["model"]["enum"]
     assert {"seed", "aspect_ratio", "num_outputs", "num_inference_steps"} <= set(generate["properties"])
+    assert {"acceleration", "negative_prompt", "true_cfg_scale", "lora_weights"} <= set(generate["properties"])
     assert tools["edit_image"].input_schema["required"] == ["prompt", "image"]
     assert [tools[name].annotations.read_only_hint for name in ("list_models", "generate_image")] == [True, False]
 
@@ -83,6 +84,8 @@ async def test_a_picture_is_edited_varied_and_repainted(live, picture):
     async with speaking(live) as client:
         edited = await client.call_tool("edit_image", {"prompt": "at night", "image": shown(picture)})
         assert edited.structured_content["model"].startswith("flux-kontext")
+        read = {"prompt": "both", "image": shown(picture), "references": [shown(picture)]}
+        assert (await client.call_tool("edit_image", read)).structured_content["model"] == "flux-kontext-dev"
         varied = {"prompt": "a fox", "image": shown(picture), "model": "flux-dev", "prompt_strength": 0.5}
         assert (await client.call_tool("edit_image", varied)).structured_content["model"] == "flux-dev"
         masked = {"prompt": "a fox", "image": shown(picture), "mask": shown(white.getvalue())}
@@ -97,6 +100,10 @@ async def test_a_picture_is_edited_varied_and_repainted(live, picture):
         ("generate_image", {"prompt": "a fox", "colour": "red"}, "colour"),
         ("generate_image", {"prompt": "a fox", "wait_seconds": -1}, "wait_seconds"),
         ("generate_image", {"prompt": "a fox", "image": "x"}, "image"),
+        ("generate_image", {"prompt": "a fox", "webhook_url": "https://example.com/told"}, "webhook_url"),
+        ("edit_image", {"prompt": "a fox", "image": "file_0", "references": "file_1"}, "references"),
+        ("edit_image", {"prompt": "a", "image": "x", "references": ["x"] * 4}, "references"),
+        ("edit_image", {"prompt": "a", "image": "x", "references": ["x"], "model": "flux-kontext-pro"}, "references"),
         ("edit_image", {"prompt": "a fox"}, "image"),
         ("edit_image", {"prompt": "a fox", "image": "data:image/png;base64,AAAA"}, "image"),
         ("list_models", {"all": True}, "all"),

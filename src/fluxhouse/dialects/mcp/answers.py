@@ -14,6 +14,7 @@ from fluxhouse.dialects.wire import instant
 from fluxhouse.generation.credits import to_number
 from fluxhouse.generation.errors import PlatformError, UnknownFile
 
+DIALECT = "mcp"
 JOB_PREFIX = "job_"
 _MOST_BYTES = 8 * 1024 * 1024  # of images in one answer; what is beyond is named by its address alone
 

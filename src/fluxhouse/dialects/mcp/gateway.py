@@ -14,7 +14,6 @@ from fluxhouse.dialects.dialect import Door, status_of
 from fluxhouse.dialects.wire import key_in, retry_header
 from fluxhouse.generation.errors import InvalidKey, PlatformError
 
-DIALECT = "mcp"
 PATH = "/mcp"
 PREFIXES = (PATH,)
 _REFUSED = -32600  # JSON-RPC's "invalid request"; what happened is told by the HTTP status and the words

@@ -18,12 +18,18 @@ GENERATE, EDIT = "generate_image", "edit_image"
 LIST, STATUS, CANCEL = "list_models", "job_status", "cancel_job"
 WAIT, MOST_SECONDS, USUAL_SECONDS = "wait_seconds", 600, 50
 """Clients give a call up after a minute unless told otherwise; a job that takes longer goes on and can be asked for."""
-IMAGE, MASK = "image", "mask"
+IMAGE, MASK, REFERENCES = "image", "mask", "references"
+_MOST_REFERENCES = 3  # beside the image itself
 
 _OFFERED = (
-    "prompt", "aspect_ratio", "width", "height", "num_outputs", "seed", "num_inference_steps", "guidance_scale",
-    "prompt_strength", "output_format", "output_quality", "hf_loras", "lora_scales", "customLoras",
+    "prompt", "aspect_ratio", "width", "height", "megapixels", "num_outputs", "seed", "num_inference_steps",
+    "guidance_scale", "negative_prompt", "true_cfg_scale", "prompt_upsampling", "prompt_strength", "safety_tolerance",
+    "acceleration", "output_format", "output_quality", "hf_loras", "lora_scales", "customLoras", "lora_weights",
+    "lora_scale",
 )  # fmt: skip
+MAKING = ("model", *_OFFERED, WAIT)
+EDITING = (*MAKING, IMAGE, MASK, REFERENCES)
+"""What the two tools take; a parameter that the catalog knows beside these is none of theirs."""
 _PICTURE = "an https address, a data URI, or the id of an uploaded file (file_...)"
 
 
@@ -68,22 +74,27 @@ def faces(catalog: Catalog, serving: Mapping[str, Serving]) -> list[ToolFace]:
     ]
 
 
-def chosen(catalog: Catalog, serving: Mapping[str, Serving], task: Task, named: object) -> str:
-    """The id of the model that a call names, or of the first here that does such a task.
+def chosen(
+    catalog: Catalog, serving: Mapping[str, Serving], task: Task, named: object, *, with_references: bool = False
+) -> str:
+    """The id of the model that a call names, or of the first here that does such a task, reading several pictures.
 
     Raises `ModelUnavailable` where nobody serves one.
     """
     if named is not None:
         return str(named)
-    fit = (
-        model for model in catalog.models if model.served_by(serving) is not None and model.input_task is not Task.FILL
-    )
-    if task is not Task.GENERATE:
-        fit = (model for model in catalog.models if model.id in serving and model.input_task is task)
+    served = (model for model in catalog.models if model.served_by(serving) is not None)
+    fit = (model for model in served if _does(model, task) and (not with_references or model.parameter("input_images")))
     found = next(fit, None)
     if found is None:
         raise ModelUnavailable
     return found.id
+
+
+def _does(model: Model, task: Task) -> bool:
+    if task is Task.GENERATE:
+        return model.input_task is not Task.FILL
+    return model.input_task is task and not model.members
 
 
 def _object(properties: Schema, required: list[str] | None = None) -> Schema:
@@ -109,6 +120,12 @@ def _parameters(models: list[Model]) -> Schema:
 def _pictures() -> Schema:
     return {
         IMAGE: {"type": "string", "description": f"The image to change: {_PICTURE}."},
+        REFERENCES: {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": _MOST_REFERENCES,
+            "description": f"For Kontext models with open weights, further images for them to read, each {_PICTURE}.",
+        },
         MASK: {"type": "string", "description": f"For Fill models, white where to repaint: {_PICTURE}."},
     }
 

@@ -17,8 +17,7 @@ from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.mcp import tools
-from fluxhouse.dialects.mcp.answers import JOB_PREFIX, ToolAnswer, refusal, told
-from fluxhouse.dialects.mcp.gateway import DIALECT
+from fluxhouse.dialects.mcp.answers import DIALECT, JOB_PREFIX, ToolAnswer, refusal, told
 from fluxhouse.dialects.submitting import Wanted, place
 from fluxhouse.generation.backend import StepDone
 from fluxhouse.generation.credits import to_number
@@ -38,6 +37,7 @@ Report = Callable[[float, float, str], Awaitable[None]]
 """Takes how much is done, of how much, and what it is."""
 
 
+_OUR_WORDS = {"input_image": tools.IMAGE, "input_images": tools.REFERENCES}
 _JOB_ID = re.compile(rf"{JOB_PREFIX}[0-9a-f]{{32}}")
 
 
@@ -86,19 +86,24 @@ class Tools:
         return ToolAnswer("\n".join(lines) or "No model is served here now.", {"models": models})
 
     async def _generate(self, arguments: Arguments, key_text: str | None, report: Report) -> ToolAnswer:
-        if named := [name for name in (tools.IMAGE, tools.MASK) if name in arguments]:
+        if named := [name for name in (tools.IMAGE, tools.MASK, tools.REFERENCES) if name in arguments]:
             raise InvalidParameter(f"`{named[0]}` belongs to the tool `{tools.EDIT}`.", field=named[0])
+        _only(arguments, tools.MAKING)
         return await self._make(Task.GENERATE, arguments, key_text, report)
 
     async def _edit(self, arguments: Arguments, key_text: str | None, report: Report) -> ToolAnswer:
         if arguments.get(tools.IMAGE) is None:
             raise InvalidParameter(f"`{tools.IMAGE}` is required.", field=tools.IMAGE)
+        _only(arguments, tools.EDITING)
         task = Task.FILL if arguments.get(tools.MASK) is not None else Task.EDIT
         return await self._make(task, arguments, key_text, report)
 
     async def _make(self, task: Task, arguments: Arguments, key_text: str | None, report: Report) -> ToolAnswer:
         seconds = _seconds(arguments)
-        model = tools.chosen(self._door.catalog, self._door.options.serving, task, arguments.get("model"))
+        several = arguments.get(tools.REFERENCES) is not None
+        model = tools.chosen(
+            self._door.catalog, self._door.options.serving, task, arguments.get("model"), with_references=several
+        )
         answer = await place(self._door, key_text, DIALECT, model, lambda: self._wanted(model, arguments))
         if isinstance(answer, Refused):
             return refusal(answer.error)
@@ -117,14 +122,14 @@ class Tools:
             if entry.input_task is None:
                 raise InvalidParameter(f"`{model}` takes no image.", field=tools.IMAGE)
             body["input_image"] = body.pop(tools.IMAGE)
+        if (references := body.pop(tools.REFERENCES, None)) is not None:
+            body["input_images"] = _all_read(body, references)
         parsed: Parsed = _in_our_words(lambda: self._door.catalog.parse(model, body))
         return Wanted(
             serving=parsed.serving.id,
             price_micro=parsed.price_micro,
             count=parsed.count,
-            input_values=[
-                (tools.IMAGE if name == "input_image" else name, value) for name, value in parsed.input_values
-            ],
+            input_values=[(_OUR_WORDS.get(name, name), value) for name, value in parsed.input_values],
             loras=parsed.loras,
             make=parsed.request,
             webhook_url=None,
@@ -161,14 +166,22 @@ class Tools:
         return await told(self._door, await self._door.cancel(caller, _job_id(arguments)))
 
 
+def _all_read(body: dict[str, Any], references: object) -> object:
+    """The image, taken out of `body`, and those that are read beside it, as the catalog has them: all in one list."""
+    if not isinstance(references, list):
+        raise InvalidParameter(f"`{tools.REFERENCES}` is an array of images.", field=tools.REFERENCES)
+    return [body.pop("input_image", body.get("image")), *references]
+
+
 def _in_our_words(parse: Callable[[], Parsed]) -> Parsed:
     """What `parse` gives; its errors name the tool's `image` where the catalog says `input_image`."""
     try:
         return parse()
     except RequestRejected as error:
-        if error.field != "input_image":
+        word = _OUR_WORDS.get(error.field or "")
+        if word is None:
             raise
-        raise type(error)(error.message.replace("`input_image`", f"`{tools.IMAGE}`"), field=tools.IMAGE) from None
+        raise type(error)(error.message.replace(f"`{error.field}`", f"`{word}`"), field=word) from None
 
 
 def _seconds(arguments: Arguments) -> float:
