@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -12,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from fluxhouse.cli.bench import api, cluster, crash
@@ -23,6 +21,7 @@ from fluxhouse.cli.bench.load import Load
 from fluxhouse.cli.bench.postgres import OwnPostgres, new_database
 from fluxhouse.cli.bench.receiver import Receiver
 from fluxhouse.cli.bench.serving import Installation
+from fluxhouse.cli.tables import show, table
 
 
 class Topology(StrEnum):
@@ -42,7 +41,6 @@ class Kind(StrEnum):
 Which = Annotated[Kind, typer.Option(help="The database to measure.")]
 bench = typer.Typer(help="Measure what promises cost, and whether they hold.", no_args_is_help=True)
 bench.command()(engine)
-console = Console(width=None if sys.stdout.isatty() else 130)
 _ASKED = ("submit", "poll", "claim", "list")
 
 DatabaseUrl = Annotated[
@@ -79,14 +77,14 @@ def crash_command(
         else:
             run = crash.run(crash.Campaign(rounds, jobs, seed), folder)
         for findings in run:
-            console.print(
+            typer.echo(
                 f"round {findings.rounds}: {findings.accepted} jobs accepted, {dict(findings.states)}, "
                 f"{findings.images} images, {findings.charged_credits} credits, {findings.in_flight} in flight when "
                 f"struck, {findings.deliveries} webhooks, {len(findings.violations)} violations"
             )
-    console.print(f"strikes: {dict(findings.strikes)}; slowest round {findings.slowest_round_seconds:.1f} s")
+    typer.echo(f"strikes: {dict(findings.strikes)}; slowest round {findings.slowest_round_seconds:.1f} s")
     for violation in findings.violations:
-        console.print(f"[red]{violation}")
+        typer.secho(violation, fg=typer.colors.RED)
     if findings.violations or not findings.in_flight:
         raise typer.Exit(1)
 
@@ -117,27 +115,27 @@ def api_command(
             return Installation(path, None if address is None else new_database(address), pid)
 
         if sizes:
-            console.print(_history_table([(fresh(), ended) for ended in (0, *sizes)], min(calls, 300)))
+            show(_history_table([(fresh(), ended) for ended in (0, *sizes)], min(calls, 300)))
         else:
-            console.print(_api_table(fresh, calls, counts))
+            show(_api_table(fresh, calls, counts))
 
 
 @bench.command("dialects")
 def dialects_command(calls: Annotated[int, typer.Option(help="Pictures per dialect.", min=1)] = 100) -> None:
     """What each dialect costs over the native API: the same picture, asked for in all of them in turn."""
-    table = Table("dialect", "asked like", "p50 ms", "over native ms", "ratio")
+    lines = table("dialect", "asked like", "p50 ms", "over native ms", "ratio")
     with tempfile.TemporaryDirectory(prefix="fluxhouse-bench-") as folder:
         rows = {row.name: row for row in compare_dialects(Path(folder), calls)}
     for row in rows.values():
         peer = rows[row.peer]
         over, ratio = row.median_ms - peer.median_ms, row.median_ms / peer.median_ms
-        table.add_row(row.name, row.peer, f"{row.median_ms:.2f}", f"{over:+.2f}", f"{ratio:.2f}")
-    console.print(table)
+        lines.add_row(row.name, row.peer, f"{row.median_ms:.2f}", f"{over:+.2f}", f"{ratio:.2f}")
+    show(lines)
 
 
 def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int]) -> Table:
     spent = [f"{who} CPU ms" for who in ("API", "database", "load")]
-    table = Table("what", "processes", "clients", "p50 ms", "p99 ms", "per second", "refused", *spent, "cores busy")
+    lines = table("what", "processes", "clients", "p50 ms", "p99 ms", "per second", "refused", *spent, "cores busy")
     rows: list[api.Row] = []
     for processes in counts:
         rows += api.submits(fresh(), calls, processes)
@@ -146,8 +144,8 @@ def _api_table(fresh: Callable[[], Installation], calls: int, counts: list[int])
     for row in rows:
         load = row.load
         figures = (f"{load.percentile_ms(50):.2f}", f"{load.percentile_ms(99):.2f}", f"{load.per_second:.0f}")
-        table.add_row(row.what, str(row.processes), str(load.clients), *figures, str(load.refused), *_split(load))
-    return table
+        lines.add_row(row.what, str(row.processes), str(load.clients), *figures, str(load.refused), *_split(load))
+    return lines
 
 
 def _split(load: Load) -> tuple[str, ...]:
@@ -160,12 +158,12 @@ def _split(load: Load) -> tuple[str, ...]:
 
 
 def _history_table(installations: list[tuple[Installation, int]], calls: int) -> Table:
-    table = Table("ended jobs", "filled in s", *(f"{what} p50 ms (ratio)" for what in _ASKED))
+    lines = table("ended jobs", "filled in s", *(f"{what} p50 ms (ratio)" for what in _ASKED))
     aged = list(compare(installations, calls))
     for one in aged:
         ratios = (f"{one.p50_ms(what):.2f} ({one.p50_ms(what) / aged[0].p50_ms(what):.2f})" for what in _ASKED)
-        table.add_row(f"{one.ended:,}", f"{one.filled_seconds:.0f}", *ratios)
-    return table
+        lines.add_row(f"{one.ended:,}", f"{one.filled_seconds:.0f}", *ratios)
+    return lines
 
 
 def _numbers(listed: str, option: str) -> list[int]:
