@@ -43,6 +43,18 @@ def test_a_picture_is_repainted_under_a_mask(fluxhouse, tmp_path):
         assert image.width / image.height == pytest.approx(2, rel=0.05)
 
 
+def test_several_pictures_are_read_of_which_the_first_decides_the_shape(fluxhouse, tmp_path):
+    """At a level of acceleration, and led away from a negative prompt."""
+    for name, colour in (("wide.png", "red"), ("high.png", "blue")):
+        Image.new("RGB", (200, 100) if name == "wide.png" else (100, 200), colour).save(tmp_path / name)
+    shown = [part for name in ("wide.png", "high.png") for part in ("--image", str(tmp_path / name))]
+    level = ("--acceleration", "regular", "--negative-prompt", "rain", "--true-cfg-scale", "2")
+    made = fluxhouse("generate", "both", "-o", str(tmp_path / "a.png"), "--model", "flux-kontext-dev", *shown, *level)
+    assert made.code == 0, made.err
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.width / image.height == pytest.approx(2, rel=0.05)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -51,6 +63,8 @@ def test_a_picture_is_repainted_under_a_mask(fluxhouse, tmp_path):
         (("-o", "a.png", "--model", "flux-dve"), "no model"),
         (("-o", "a.png", "--image", "gone.png"), "--image gone.png"),
         (("-o", "a.png", "--steps", "0"), "num_inference_steps"),
+        (("-o", "a.png", "--negative-prompt", "rain"), "true_cfg_scale"),
+        (("-o", "a.png", "--image", "a", "--image", "b", "--mask", "c"), "--mask goes with one --image"),
         (("-o", "missing/dir/a.png"), "-o missing/dir/a.png: there is no folder missing/dir"),
         (("-o", "folder.png"), "-o folder.png: is a folder"),
     ],

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from fluxhouse.assembly import make_backends, make_builtin, make_data_folder, require_engine_packages
 from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.catalog.parsing import REFERENCES, Parsed
 from fluxhouse.cli.logs import log_by
 from fluxhouse.cli.opening import DataFolder, Refusal
 from fluxhouse.generation.backend import StepDone
@@ -45,18 +46,24 @@ def generate(
     width: Annotated[int | None, typer.Option(help="Pixels; goes with --height.")] = None,
     height: Annotated[int | None, typer.Option(help="Pixels; goes with --width.")] = None,
     aspect_ratio: Annotated[str | None, typer.Option(help="Such as 16:9.")] = None,
-    image: Annotated[Path | None, typer.Option(help="A picture to start from or to edit.")] = None,
+    image: Annotated[
+        list[Path] | None,
+        typer.Option(help="A picture to start from or to edit; given again, more for flux-kontext-dev to read."),
+    ] = None,
     mask: Annotated[Path | None, typer.Option(help="Where to repaint that picture: white, with flux-fill-dev.")] = None,
     strength: Annotated[float | None, typer.Option(help="0 to 1: how far to leave that picture.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How strongly the prompt pulls.")] = None,
+    negative_prompt: Annotated[
+        str | None, typer.Option(help="What to lead away from; goes with --true-cfg-scale.")
+    ] = None,
+    true_cfg_scale: Annotated[float | None, typer.Option(help="1 to 10: how strongly, at twice the time.")] = None,
+    acceleration: Annotated[str | None, typer.Option(help="none, regular or high: exactness for speed.")] = None,
     folder: DataFolder = None,
 ) -> None:
     """Make one picture here and now."""
     settings = read_settings(data=folder)
     log_by(settings.model_copy(update={"log_level": "error"}))
-    written_as = _FORMATS.get(output.suffix.lower())
-    if written_as is None:
-        raise Refusal(f"-o ends in one of {', '.join(_FORMATS)}, not {output.suffix or output.name!r}")
-    _check_writable(output)
+    written_as = _format_of(output)
     body: dict[str, Any] = {
         "prompt": prompt,
         "seed": seed,
@@ -65,18 +72,16 @@ def generate(
         "height": height,
         "aspect_ratio": aspect_ratio,
         "prompt_strength": strength,
+        "guidance_scale": guidance,
+        "negative_prompt": negative_prompt,
+        "true_cfg_scale": true_cfg_scale,
+        "acceleration": acceleration,
     }
-    named = {"input_image": image} if mask is None else {"image": image, "mask": mask}
-    pictures = {name: path for name, path in named.items() if path is not None}
-    body |= dict.fromkeys(pictures, "file_0")  # as if uploaded: the catalog only wants to know of them
+    pictures = _pictures(image or [], mask)
+    # As if uploaded: the catalog only wants to know of them.
+    body |= {name: ["file_0"] * len(paths) if name == REFERENCES else "file_0" for name, paths in pictures.items()}
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
-    # Where the engine may read; with a dot, it is no file of the store.
-    make_data_folder(settings)
-    settings.files_folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".generate-", dir=settings.files_folder) as scratch:
-        inputs, paths = _inputs({name: pictures[name] for name, _ in parsed.input_values}, Path(scratch))
-        request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
-        made = asyncio.run(_make(settings, request, paths))
+    made = _made(settings, parsed, pictures, written_as)
     try:
         output.write_bytes(made.content)
     except OSError as error:
@@ -84,20 +89,46 @@ def generate(
     typer.echo(f"{output}: {made.width} x {made.height}, seed {made.seed}")
 
 
-def _check_writable(output: Path) -> None:
-    """Say before the picture is made where it could not be written."""
+def _format_of(output: Path) -> OutputFormat:
+    """By the file's ending; where it could not be written, that is said before the picture is made."""
+    written_as = _FORMATS.get(output.suffix.lower())
+    if written_as is None:
+        raise Refusal(f"-o ends in one of {', '.join(_FORMATS)}, not {output.suffix or output.name!r}")
     if not output.parent.is_dir():
         raise Refusal(f"-o {output}: there is no folder {output.parent}")
     if output.is_dir():
         raise Refusal(f"-o {output}: is a folder")
     if not os.access(output if output.exists() else output.parent, os.W_OK):
         raise Refusal(f"-o {output}: may not be written")
+    return written_as
 
 
-def _inputs(pictures: Mapping[str, Path], scratch: Path) -> tuple[list[InputImage], list[Path]]:
+def _made(
+    settings: Settings, parsed: Parsed, pictures: Mapping[str, Sequence[Path]], written_as: OutputFormat
+) -> MadeImage:
+    # Where the engine may read; with a dot, it is no file of the store.
+    make_data_folder(settings)
+    settings.files_folder.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".generate-", dir=settings.files_folder) as scratch:
+        asked = dict.fromkeys(name for name, _ in parsed.input_values)
+        inputs, paths = _inputs([(name, path) for name in asked for path in pictures[name]], Path(scratch))
+        request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
+        return asyncio.run(_make(settings, request, paths))
+
+
+def _pictures(shown: Sequence[Path], mask: Path | None) -> Mapping[str, Sequence[Path]]:
+    """The pictures by the parameter that names them."""
+    if mask is None:
+        return {} if not shown else {"input_image" if len(shown) == 1 else REFERENCES: shown}
+    if len(shown) > 1:
+        raise Refusal("--mask goes with one --image")
+    return {"image": shown, "mask": [mask]} if shown else {"mask": [mask]}
+
+
+def _inputs(pictures: Sequence[tuple[str, Path]], scratch: Path) -> tuple[list[InputImage], list[Path]]:
     """The pictures named on the command line, checked and made clean as the server does it."""
     inputs, paths = [], []
-    for number, (name, source) in enumerate(pictures.items()):
+    for number, (name, source) in enumerate(pictures):
         option = "--mask" if name == "mask" else "--image"
         try:
             content = source.read_bytes()
