@@ -20,10 +20,10 @@ from fluxhouse.core.cancel import cancel
 from fluxhouse.core.feed import StateChanged
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.ledger import Entry
+from fluxhouse.core.removal import remove_output
 from fluxhouse.core.webhooks import Webhook, WebhookAttempt
 from fluxhouse.generation.errors import Conflict, Gone, UnknownWebhook
 from fluxhouse.generation.request import GenerationRequest
-from fluxhouse.storage.outputs import remove_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,7 @@ class JobPages:
             raise Conflict("the job has not ended yet: cancel it first")
         if job.is_gone(now):
             raise Gone
-        await remove_all(self._desk.storage, job.id)
-        for key in job.request.inputs:
-            await self._desk.storage.delete(key)
-        await self._desk.database.write(lambda connection: jobs.output_removed(connection, job.id, now))
+        await remove_output(self._desk.database, self._desk.storage, job, now)
         return _back(job)
 
     async def replay(self, request: Request) -> Response:

@@ -22,6 +22,7 @@ from fluxhouse.core.idempotency import IdempotencyKey
 from fluxhouse.core.jobs import Job, Terms
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.model_terms import Offer
+from fluxhouse.core.removal import remove_output
 from fluxhouse.core.submit import Refused, Submission, Submitted, refuse, submit
 from fluxhouse.database.database import Database
 from fluxhouse.dialects import waiting
@@ -37,7 +38,6 @@ from fluxhouse.generation.moderation import USUAL_TOLERANCE, Moderation
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.storage.opening import Store
-from fluxhouse.storage.outputs import remove_all
 from fluxhouse.storage.urls import UrlSigner
 from fluxhouse.tracing.spans import now_ns, record
 
@@ -238,10 +238,7 @@ class Door:
 
     async def remove_output(self, job: Job) -> None:
         """Delete an ended job's images, and its inputs, before their time."""
-        await remove_all(self.storage, job.id)
-        for key in job.request.inputs:
-            await self.storage.delete(key)
-        await self.database.write(lambda connection: jobs.output_removed(connection, job.id, self.clock.now()))
+        await remove_output(self.database, self.storage, job, self.clock.now())
 
     def output_url(self, job: Job, image: DeliveredImage) -> str:
         """Where anyone who is given it may read the image until the job's output expires."""

@@ -16,12 +16,12 @@ from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed, StateChanged
 from fluxhouse.core.files import File
 from fluxhouse.core.jobs import Job
+from fluxhouse.core.removal import remove_files
 from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
 from fluxhouse.generation.clock import Clock
 from fluxhouse.generation.errors import StorageUnavailable, UnknownFile
 from fluxhouse.storage.opening import Store
-from fluxhouse.storage.outputs import remove_all
 
 log = structlog.get_logger()
 
@@ -121,9 +121,7 @@ class Sweeper:
         now = self._clock.now()
         due = await self._database.read(lambda c: jobs.outdated(c, now, self._options.batch))
         for job in due:
-            await remove_all(self._storage, job.id)
-            for key in job.request.inputs:
-                await self._storage.delete(key)
+            await remove_files(self._storage, job)
         if due:
             await self._database.write(lambda c: _note_removed(c, due, now))
             log.info("outputs_removed", jobs=len(due))
