@@ -197,7 +197,8 @@ def main() -> None:
     with contextlib.suppress(OSError):  # A container may forbid the call; the audit hook still holds.
         in_force = landlock.restrict(Readable(map(Path, sys.argv[2:])).roots, _DEVICES)
     os.set_inheritable(link, True)
-    os.execv(sys.executable, [sys.executable, "-P", "-m", "fluxhouse.engine.process", str(link), str(in_force)])
+    program = ["fluxhouse.engine.launch", "fluxhouse.engine.process", str(link), str(in_force)]
+    os.execv(sys.executable, [sys.executable, "-P", "-m", *program])
 
 
 if __name__ == "__main__":
