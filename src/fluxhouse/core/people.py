@@ -116,11 +116,6 @@ def by_address(connection: Connection, address: str) -> tuple[Person, str] | Non
     return None if row is None else (from_row(row), row.password_digest)
 
 
-def get(connection: Connection, person_id: str) -> Person:
-    """The person with that id, who must exist."""
-    return from_row(connection.execute(select(people).where(people.c.id == person_id)).one())
-
-
 def of_account(connection: Connection, account_id: str) -> list[Person]:
     """All people of an account by address."""
     query = select(people).where(people.c.account_id == account_id).order_by(people.c.address)
