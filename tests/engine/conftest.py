@@ -1,6 +1,7 @@
 """One checkpoint, two random ones and one running engine, shared by all tests of the engine."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest_asyncio
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from PIL import Image, ImageDraw
+from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
 from fluxhouse.builtin.make import build, make
 from fluxhouse.engine import bfl
@@ -82,9 +84,12 @@ def options_for() -> Callable[..., EngineOptions]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def engine(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Engine]:
-    """A started engine over the built-in model, that may read the tests' own files."""
-    running = Engine(options_over(checkpoint, readable=(tmp_path_factory.getbasetemp(),)))
+async def engine(
+    checkpoint: Path, checker_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Engine]:
+    """A started engine over the built-in model, that may read the tests' own files, with a safety checker."""
+    options = options_over(checkpoint, readable=(tmp_path_factory.getbasetemp(),))
+    running = Engine(replace(options, checker=checker_folder))
     await running.start()
     yield running
     await running.close()
@@ -120,3 +125,37 @@ def bfl_names_of(model: Any) -> dict[str, torch.Tensor]:
 def in_bfl_names() -> Callable[[Any], dict[str, torch.Tensor]]:
     """Writes a transformer as a single file has it."""
     return bfl_names_of
+
+
+@pytest.fixture(scope="session")
+def checker_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A safety checker whose score rises with the red of a picture, from 0.23 without any to 0.77."""
+    labels = {0: "normal", 1: "NSFW"}
+    model = ViTForImageClassification(
+        ViTConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            image_size=32,
+            patch_size=8,
+            id2label=labels,
+            label2id={label: place for place, label in labels.items()},
+        )
+    )
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.fill_(1.0 if "layernorm" in name and name.endswith("weight") else 0.0)
+        # A patch as its mean red, up and down, beside constants that keep the norms from levelling it; the first layer
+        # gives the class token the mean of all patches.
+        patch = model.vit.embeddings.patch_embeddings.projection
+        patch.weight[0, 0], patch.weight[1, 0] = 1 / 64, -1 / 64
+        patch.bias[2], patch.bias[3] = 10.0, -10.0
+        attention = model.vit.layers[0].attention
+        attention.v_proj.weight.copy_(torch.eye(32))
+        attention.o_proj.weight.copy_(torch.eye(32))
+        model.classifier.weight[1, 0] = 3.0
+    folder = tmp_path_factory.mktemp("weights") / "checker"
+    model.save_pretrained(folder)
+    ViTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
+    return folder

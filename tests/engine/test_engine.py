@@ -28,7 +28,9 @@ from fluxhouse.generation.request import GenerationRequest, OutputFormat, Task
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-REQUEST = GenerationRequest(model="flux-dev", prompt="a red fox in the snow", width=256, height=192, seed=5)
+REQUEST = GenerationRequest(
+    model="flux-dev", prompt="a red fox in the snow", width=256, height=192, seed=5, tolerance=None
+)
 LONG = replace(REQUEST, width=512, height=512, steps=1000)
 
 

@@ -21,6 +21,7 @@ REQUEST = GenerationRequest(
     seed=3,
     task=Task.FILL,
     inputs=("picture", "mask"),
+    tolerance=None,
 )
 
 

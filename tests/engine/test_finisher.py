@@ -5,6 +5,7 @@ import queue
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,9 +39,9 @@ def latents_of(weights: Weights, number: int, **asked: int) -> Latents:
     return Latents(trajectory, weights, torch.randn(shape, generator=torch.Generator().manual_seed(number)))
 
 
-def running() -> tuple[Finisher, Ends]:
+def running(checker: Any = None) -> tuple[Finisher, Ends]:
     ends: Ends = queue.SimpleQueue()
-    return Finisher("test", lambda trajectory, outcome: ends.put((trajectory, outcome)), Watch(60.0)), ends
+    return Finisher("test", lambda trajectory, outcome: ends.put((trajectory, outcome)), Watch(60.0), checker), ends
 
 
 def test_latents_become_a_file_of_the_size_asked_for(weights: Weights) -> None:
@@ -132,3 +133,39 @@ def test_decoding_is_tried_again_where_memory_was_lacking(weights: Weights, monk
     lacking += [torch.OutOfMemoryError("injected")] * 2
     with pytest.raises(OutOfMemory):
         finisher.decode(latents_of(weights, 1))
+
+
+class Unwell:
+    """A checker that fails, as often as it is told to, and then lets everything pass."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+
+    def withholds(self, picture: Image.Image, tolerance: int | None) -> bool:
+        assert (picture.size, tolerance) == ((96, 64), 5)
+        if self.failures:
+            raise self.failures.pop(0)
+        return False
+
+
+@pytest.mark.parametrize("failure", [GenerationFailed("injected"), RuntimeError("injected")])
+def test_a_checker_that_fails_lets_nothing_pass_and_ends_no_other(weights: Weights, failure: Exception) -> None:
+    """The picture that it could not judge is told as a failure; the next is made."""
+    finishing, ends = running(Unwell(failure))
+    finishing.finish(latents_of(weights, 1))
+    _, outcome = ends.get(timeout=30)
+    assert isinstance(outcome, GenerationFailed)
+    finishing.finish(latents_of(weights, 2))
+    _, outcome = ends.get(timeout=30)
+    assert isinstance(outcome, MadeImage)
+    assert not outcome.withheld
+
+
+def test_a_checker_without_memory_is_tried_again(weights: Weights) -> None:
+    """Once, as the decoding is."""
+    finishing, ends = running(Unwell(OutOfMemory()))
+    finishing.finish(latents_of(weights, 1))
+    assert isinstance(ends.get(timeout=30)[1], MadeImage)
+    finishing, ends = running(Unwell(OutOfMemory(), OutOfMemory()))
+    finishing.finish(latents_of(weights, 1))
+    assert isinstance(ends.get(timeout=30)[1], OutOfMemory)

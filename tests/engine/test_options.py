@@ -1,6 +1,7 @@
 """EngineOptions check themselves and survive the way to the process."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,14 @@ WEIGHTS = ModelWeights(Path("/weights"), steps=28, guidance=3.5)
 def test_options_survive_json() -> None:
     """What the process reads is what the engine was given."""
     options = EngineOptions({"flux-dev": WEIGHTS}, threads=2, dtype="bfloat16", readable=(Path("/inputs"),))
-    assert EngineOptions.from_json(json.loads(json.dumps(options.to_json()))) == options
+    for given in (options, replace(options, checker=Path("/checker"))):
+        assert EngineOptions.from_json(json.loads(json.dumps(given.to_json()))) == given
+
+
+def test_all_places_of_weights_are_told() -> None:
+    """What the process must be able to read, the checker's too."""
+    options = EngineOptions({"flux-dev": WEIGHTS}, checker=Path("/checker"))
+    assert options.places == (Path("/weights"), Path("/checker"))
 
 
 @pytest.mark.parametrize("wrong", [{"dtype": "float16"}, {"device": "tpu"}, {"slots": 0}])

@@ -84,6 +84,15 @@ def test_what_can_never_fit_is_refused_with_figures(folders: Mapping[str, Path])
         residents(folders, 9_000_000)
 
 
+def test_what_something_else_takes_is_not_there_for_models(folders: Mapping[str, Path]) -> None:
+    """A safety checker lies in the same memory."""
+    models = {"ours": ModelWeights(folders["ours"], 4, 3.5)}
+    limit = bytes_of(folders["ours"]) + 1000
+    assert Residents(models, torch.device("cpu"), torch.float32, limit, 1000).fits("ours", [])
+    with pytest.raises(WeightsUnavailable, match="ours needs"):
+        Residents(models, torch.device("cpu"), torch.float32, limit, 1001)
+
+
 def test_files_that_have_gone_are_an_error_of_that_model(folders: Mapping[str, Path], tmp_path: Path) -> None:
     """Weights deleted after the start fail the request for them; nothing half-loaded stays in memory."""
     doomed = shutil.copytree(folders["dev"], tmp_path / "doomed")

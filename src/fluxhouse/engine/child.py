@@ -192,7 +192,7 @@ def _reach(options: EngineOptions) -> list[str]:
     """All that the process may read beside libraries; the folders for input files are made where they are missing."""
     for folder in options.readable:
         folder.mkdir(parents=True, exist_ok=True)
-    weights = confine.with_targets(path for weights in options.models.values() for path in weights.places)
+    weights = confine.with_targets(options.places)
     return [str(path.absolute()) for path in (*weights, *options.readable)]
 
 

@@ -15,6 +15,7 @@ from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.trajectory import check
 from fluxhouse.generation.backend import Progress, Serving
 from fluxhouse.generation.errors import EngineDied, GenerationFailed, WeightsUnavailable
+from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import GenerationRequest
 
 log = structlog.get_logger(__name__)
@@ -58,9 +59,10 @@ class Engine:
 
     @property
     def serving(self) -> Mapping[str, Serving]:
-        """What holds for each model id where a request names no steps or guidance."""
+        """What holds for each model id where a request names no steps or guidance, and who moderates."""
+        moderation = Moderation.NONE if self._options.checker is None else Moderation.CHECKER
         return {
-            model: Serving(self._options.name, weights.steps, weights.guidance)
+            model: Serving(self._options.name, weights.steps, weights.guidance, moderation)
             for model, weights in self._options.models.items()
         }
 

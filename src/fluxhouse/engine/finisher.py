@@ -20,6 +20,7 @@ from PIL import Image
 from fluxhouse.engine import autoencode
 from fluxhouse.engine.device import beside, device_errors, empty
 from fluxhouse.engine.encode import metadata, to_file
+from fluxhouse.engine.safety import Checker
 from fluxhouse.engine.trajectory import Trajectory
 from fluxhouse.engine.watch import Watch
 from fluxhouse.engine.weights import Weights
@@ -43,10 +44,17 @@ _Result = TypeVar("_Result")
 class Finisher:
     """Turns latents into files in threads of its own, small pictures first, and tells `done` from there."""
 
-    def __init__(self, served_by: str, done: Callable[[Trajectory, Outcome], None], watch: Watch) -> None:
+    def __init__(
+        self,
+        served_by: str,
+        done: Callable[[Trajectory, Outcome], None],
+        watch: Watch,
+        checker: Checker | None = None,
+    ) -> None:
         self._served_by = served_by
         self._done = done
         self._watch = watch
+        self._checker = checker
         self._numbers = itertools.count()
         self._waiting: queue.PriorityQueue[tuple[int, int, Latents]] = queue.PriorityQueue()
         self._writers = ThreadPoolExecutor(2, "write")
@@ -59,12 +67,22 @@ class Finisher:
     def _decode_all(self) -> None:
         while True:
             _, _, latents = self._waiting.get()
-            picture = self._guarded(latents.trajectory, partial(decode, latents))
-            if picture is not None:
-                self._writers.submit(self._write, latents, picture)
+            checked = self._guarded(latents.trajectory, partial(self._checked, latents))
+            if checked is not None:
+                self._writers.submit(self._write, latents, *checked)
 
-    def _write(self, latents: Latents, picture: Image.Image) -> None:
-        made = self._guarded(latents.trajectory, partial(write, latents, picture, self._served_by))
+    def _checked(self, latents: Latents) -> tuple[Image.Image, bool]:
+        """The picture and False, or a black one in its place and True where it is withheld."""
+        picture, checker, trajectory = decode(latents), self._checker, latents.trajectory
+        if checker is None:
+            return picture, False
+        started, tolerance = time.perf_counter(), trajectory.request.tolerance
+        withheld = _at_second_try(lambda: checker.withholds(picture, tolerance), latents.weights.device)
+        trajectory.seconds += time.perf_counter() - started
+        return (Image.new("RGB", picture.size) if withheld else picture), withheld
+
+    def _write(self, latents: Latents, picture: Image.Image, withheld: bool) -> None:
+        made = self._guarded(latents.trajectory, partial(write, latents, picture, self._served_by, withheld))
         if made is not None:
             self._done(latents.trajectory, made)
 
@@ -91,16 +109,19 @@ def _alone(error: PlatformError) -> PlatformError:
 def decode(latents: Latents) -> Image.Image:
     """The picture, cut to the size asked for. Raises OutOfMemory at the second time, or GenerationFailed."""
     started = time.perf_counter()
-    picture: Image.Image | None = None
-    with contextlib.suppress(OutOfMemory):
-        picture = _decode(latents)
-    if picture is None:
-        # A step beside it may have taken what it lacked; what the failed attempt held is given back only now.
-        empty(latents.weights.device)
-        picture = _decode(latents)
+    picture = _at_second_try(lambda: _decode(latents), latents.weights.device)
     latents.trajectory.seconds += time.perf_counter() - started
     request = latents.trajectory.request
     return autoencode.crop_centre(picture, request.width, request.height)
+
+
+def _at_second_try(work: Callable[[], _Result], device: torch.device) -> _Result:
+    """What the work gives, tried again where memory was lacking."""
+    with contextlib.suppress(OutOfMemory):
+        return work()
+    # A step beside it may have taken what it lacked; what the failed attempt held is given back only now.
+    empty(device)
+    return work()
 
 
 def _decode(latents: Latents) -> Image.Image:
@@ -108,10 +129,11 @@ def _decode(latents: Latents) -> Image.Image:
         return autoencode.decode(latents.weights, latents.latents)
 
 
-def write(latents: Latents, picture: Image.Image, served_by: str) -> MadeImage:
-    """The picture as a file that says how it was made."""
+def write(latents: Latents, picture: Image.Image, served_by: str, withheld: bool = False) -> MadeImage:
+    """The picture as a file that says how it was made, or the one in the place of what is `withheld`."""
     trajectory, request = latents.trajectory, latents.trajectory.request
     guidance = trajectory.guidance if latents.weights.takes_guidance else None
     facts = metadata(request, trajectory.seed, trajectory.schedule_steps, guidance, served_by)
     kind, size = request.format.content_type, (request.width, request.height)
-    return MadeImage(trajectory.index, to_file(picture, request, facts), kind, *size, trajectory.seed)
+    content = to_file(picture, request, facts)
+    return MadeImage(trajectory.index, content, kind, *size, trajectory.seed, nsfw=withheld, withheld=withheld)

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import torch
 
+from fluxhouse.engine.checkers import examine_checker
 from fluxhouse.engine.lora import Shapes, linear_shapes
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.profile import Profile, shortest_survey_seconds, survey
@@ -53,7 +54,8 @@ class LoadedModels:
     ) -> None:
         """Look at every checkpoint, where no `memory` holds models already. Raises WeightsUnavailable."""
         self._options = options
-        self._residents = memory or Residents(options.models, device, dtype, options.model_bytes)
+        beside = 0 if options.checker is None else examine_checker(options.checker).memory_bytes
+        self._residents = memory or Residents(options.models, device, dtype, options.model_bytes, beside)
         self._loaded: dict[str, Loaded] = {}
         self._profiles: dict[Hashable, Profile] = {}
         self._steps: dict[Hashable, int] = {}

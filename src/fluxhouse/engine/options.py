@@ -52,7 +52,8 @@ class EngineOptions:
     after `silence_seconds` without a sign the process is ended and started again, and so it is where a step or a
     picture takes `hang_seconds` and ten times what it should, a step of unknown cost `start_seconds` more. Input files
     lie in the folders `readable`, which are made where they are missing: the process can open nothing elsewhere but
-    weights and libraries.
+    weights and libraries. `checker` is the folder of a safety checker, which looks at every picture whose request does
+    not rule that out.
     """
 
     models: Mapping[str, ModelWeights]
@@ -74,6 +75,7 @@ class EngineOptions:
     silence_seconds: float = 120.0
     hang_seconds: float = 300.0
     readable: tuple[Path, ...] = ()
+    checker: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.models:
@@ -87,10 +89,17 @@ class EngineOptions:
         if self.slots < 1:
             raise ValueError(f"slots is at least 1: {self.slots}")
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Every path that weights lie in."""
+        of_models = tuple(path for weights in self.models.values() for path in weights.places)
+        return of_models if self.checker is None else (*of_models, self.checker)
+
     def to_json(self) -> dict[str, Any]:
         """A JSON-ready mapping that `from_json` restores."""
         plain = {key: getattr(self, key) for key in self.__dataclass_fields__}
         return plain | {
+            "checker": None if self.checker is None else str(self.checker.absolute()),
             "models": {model: _weights_to_json(weights) for model, weights in self.models.items()},
             "readable": [str(folder.absolute()) for folder in self.readable],
         }
@@ -98,7 +107,9 @@ class EngineOptions:
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> EngineOptions:
         models = {model: ModelWeights(**{**weights, **_paths(weights)}) for model, weights in fields["models"].items()}
-        return cls(**{**fields, "models": models, "readable": tuple(map(Path, fields["readable"]))})
+        checker = None if fields["checker"] is None else Path(fields["checker"])
+        readable = tuple(map(Path, fields["readable"]))
+        return cls(**{**fields, "models": models, "readable": readable, "checker": checker})
 
 
 def _weights_to_json(weights: ModelWeights) -> dict[str, Any]:

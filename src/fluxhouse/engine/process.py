@@ -22,10 +22,12 @@ from pathlib import Path
 import torch
 
 from fluxhouse.engine import confine, frames
+from fluxhouse.engine.checkers import examine_checker
 from fluxhouse.engine.finisher import Finisher, Outcome, decode
 from fluxhouse.engine.link import Link
 from fluxhouse.engine.options import EngineOptions
 from fluxhouse.engine.runner import Runner, sample_request
+from fluxhouse.engine.safety import Checker
 from fluxhouse.engine.scheduler import Scheduler
 from fluxhouse.engine.stepper import Stepper
 from fluxhouse.engine.trajectory import Trajectory, check, plan, preview_due
@@ -47,16 +49,24 @@ class _Open:
 class Process:
     """The loop over what has come in and what steps next."""
 
-    def __init__(self, link: Link, options: EngineOptions, runner: Runner, readable: confine.Readable) -> None:
+    def __init__(
+        self,
+        link: Link,
+        options: EngineOptions,
+        runner: Runner,
+        readable: confine.Readable,
+        checker: Checker | None = None,
+    ) -> None:
         self._link = link
         self._options = options
         self._runner = runner
         self._readable = readable
+        self._checks = checker is not None
         self._scheduler = Scheduler(runner.models.profile, runner.models.pack_tokens)
         self._came: queue.SimpleQueue[frames.Frame | tuple[Trajectory, Outcome]] = queue.SimpleQueue()
         self._watch = Watch(options.hang_seconds)
         self._finisher = Finisher(
-            options.name, lambda trajectory, outcome: self._came.put((trajectory, outcome)), self._watch
+            options.name, lambda trajectory, outcome: self._came.put((trajectory, outcome)), self._watch, checker
         )
         self._stepper = Stepper(runner, self._scheduler, lambda trajectory, error: self._fail(trajectory.number, error))
         self._open: dict[int, _Open] = {}
@@ -138,7 +148,7 @@ class Process:
             self._link.send(kind="step", steps=trajectory.steps, seconds=seconds, **place)
             if trajectory.finished:
                 self._stepper.guard(trajectory, partial(self._hand_on, trajectory))
-            elif preview_due(trajectory.step, trajectory.steps) and self._link.is_read():
+            elif self._shows(trajectory) and self._link.is_read():
                 self._preview(trajectory, place)
 
     def _announce(self, pack: Sequence[Trajectory]) -> None:
@@ -151,6 +161,11 @@ class Process:
     def _hand_on(self, trajectory: Trajectory) -> None:
         self._finisher.finish(self._runner.let_go(trajectory))
         self._scheduler.remove(trajectory)
+
+    def _shows(self, trajectory: Trajectory) -> bool:
+        """Whether a preview is due; never of what may yet be withheld."""
+        looked_at = self._checks and trajectory.request.tolerance is not None
+        return not looked_at and preview_due(trajectory.step, trajectory.steps)
 
     def _preview(self, trajectory: Trajectory, place: Mapping[str, int]) -> None:
         """Show where it is heading; a job does not fail for the want of that."""
@@ -196,20 +211,26 @@ def start(link: Link, in_force: int) -> Process:
     link.limit = options.max_frame_bytes
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    places = (path for weights in options.models.values() for path in weights.places)
-    readable = confine.Readable(confine.with_targets(places))
+    readable = confine.Readable(confine.with_targets(options.places))
     confine.refuse_the_rest(readable)
-    runner = Runner(options)
+    runner, checker = Runner(options), _checker(options)
     started = time.monotonic()
     for model, weights in options.models.items():
         request = sample_request(model, runner.models.grid(model))
         (trajectory,) = plan(0, request, (), weights, runner.models.grid(model))
         while not trajectory.finished:
             runner.step([trajectory])
-        decode(runner.let_go(trajectory))
+        picture = decode(runner.let_go(trajectory))
         runner.drop([trajectory])
+        if checker is not None:
+            checker.score(picture)
     link.send(kind="ready", seconds=time.monotonic() - started, landlock=in_force)
-    return Process(link, options, runner, readable)
+    return Process(link, options, runner, readable, checker)
+
+
+def _checker(options: EngineOptions) -> Checker | None:
+    """The safety checker in memory, where there is to be one. Raises WeightsUnavailable."""
+    return None if options.checker is None else Checker(examine_checker(options.checker), torch.device(options.device))
 
 
 def main() -> int:

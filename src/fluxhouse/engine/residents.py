@@ -20,11 +20,16 @@ class Residents:
     """The models of one engine on its device, loaded when they are asked for.
 
     Models with the same folder and file are one. `limit_bytes` bounds the numbers of all networks in memory; None
-    leaves it to the device. What a step computes with comes on top.
+    leaves it to the device. What a step computes with comes on top, and `beside_bytes` are taken by something else.
     """
 
     def __init__(
-        self, models: Mapping[str, ModelWeights], device: torch.device, dtype: torch.dtype, limit_bytes: int | None
+        self,
+        models: Mapping[str, ModelWeights],
+        device: torch.device,
+        dtype: torch.dtype,
+        limit_bytes: int | None,
+        beside_bytes: int = 0,
     ) -> None:
         """Look at every checkpoint, load none. Raises WeightsUnavailable for one that could never fit."""
         places = {model: (one.folder.resolve(), one.transformer_file) for model, one in models.items()}
@@ -34,6 +39,7 @@ class Residents:
         self._device, self._dtype = device, dtype
         self._type = str(dtype).removeprefix("torch.")
         self._limit = budget_bytes(str(device), _device_bytes(device)) if limit_bytes is None else limit_bytes
+        self._limit -= beside_bytes
         self._networks: dict[Network, Any] = {}
         self._weights: OrderedDict[Any, Weights] = OrderedDict()
         self.loads = 0
