@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from fluxhouse.core import keys, usage
+from fluxhouse.core.topup import topup
 from fluxhouse.core.usage import Slot
 
 MADE = {"submitted": 3, "succeeded": 2, "failed": 1, "images": 4, "captured_micro": 2_500_000, "inference_seconds": 1.5}
@@ -55,6 +56,21 @@ async def test_the_chart_and_its_table_say_the_same(place, ada):
     assert page.count("url(#hatch)") == 1
     assert f'<a href="/gallery?from={today}&amp;to={today}">{today}</a></th><td class="number">4</td>' in page
     assert "style=" not in page
+
+
+async def test_completed_jobs_are_timed_by_model_and_all_together(place, ada):
+    """From submit to end; the model's page says what an image takes once three were made."""
+    await place.write(topup, "ada", 10_000_000, place.clock.now())
+    headers = {"x-form-token": await ada.form_token(), "prefer": "wait=20"}
+    body = {"prompt": "a fox", "width": 256, "height": 256}
+    for _ in range(3):
+        assert "<dt>Takes</dt>" not in (await ada.get("/models/flux-schnell")).text
+        await ada.post("/console/api/v1/models/flux-schnell/run", json=body, headers=headers)
+    assert "<dt>Takes</dt>" in (await ada.get("/models/flux-schnell")).text
+    page = (await ada.get("/usage")).text
+    assert re.search(r"half within [\d.]+ s, nine of ten within [\d.]+ s", page)
+    assert len(re.findall(r'data-name="p[59]0">[\d.]+ s<', page)) == 2
+    assert "nine of ten within" not in (await ada.get("/usage?model=flux-dev")).text
 
 
 async def test_nonsense_is_told(ada):

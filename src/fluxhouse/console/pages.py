@@ -16,6 +16,7 @@ from fluxhouse.console.docs import facts, llm_model_text, llm_text, overview
 from fluxhouse.console.examples import Example, example_file, examples_of
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.samples import Asked, samples
+from fluxhouse.core import timings
 from fluxhouse.generation.request import Task
 
 _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -71,7 +72,10 @@ class Pages:
         ]
         code = samples(Asked(model, shown["body"], desk.public_url, desk.names_of(model.id)))
         related = [desk.catalog.model(name) for name in model.related]
-        page = await self._renderer.page(request, "model.html", samples=code, examples=made, related=related, **shown)
+        seconds = (await desk.database.read(timings.image_seconds)).get(model.id)
+        page = await self._renderer.page(
+            request, "model.html", samples=code, examples=made, related=related, seconds=seconds, **shown
+        )
         page.headers["Link"] = f'<{desk.public_url}/models/{model.id}.md>; rel="alternate"; type="text/markdown"'
         return page
 

@@ -21,8 +21,9 @@ from fluxhouse.console.desk import Desk
 from fluxhouse.console.queries import day_of
 from fluxhouse.console.rendering import Renderer
 from fluxhouse.console.visitors import Visitors
-from fluxhouse.core import keys, usage
+from fluxhouse.core import keys, timings, usage
 from fluxhouse.core.sessions import Session
+from fluxhouse.core.timings import Took, within
 from fluxhouse.core.usage import UsageDay
 from fluxhouse.generation.credits import MICRO, to_number
 from fluxhouse.generation.errors import InvalidParameter
@@ -69,9 +70,9 @@ class Wanted:
         asked |= {"group": self.group, "model": self.model, "key": self.key}
         return f"{path}?{urlencode({name: value for name, value in (asked | changed).items() if value})}"
 
-    def takes(self, day: UsageDay) -> bool:
+    def takes(self, row: UsageDay | Took) -> bool:
         """Whether a row passes the filters."""
-        return self.model in ("", day.model) and self.key in ("", day.key_id)
+        return self.model in ("", row.model) and self.key in ("", row.key_id)
 
 
 class Usage:
@@ -95,10 +96,16 @@ class Usage:
         wanted = _wanted(request, self._today())
         everything, names = await self._read(session, wanted)
         days = [day for day in everything if wanted.takes(day)]
+        timed = await self._desk.database.read(
+            lambda connection: timings.took(connection, session.person.account_id, wanted.first, wanted.last)
+        )
+        spans = [one for one in timed if wanted.takes(one)]
         facts: dict[str, Any] = {
             "wanted": wanted,
             "chart": stacked(wanted.days, _series(days, wanted, names), self._today()),
             "totals": _summed(days, lambda _: "")[""],
+            "spans": _spans(spans, lambda _: "").get(""),
+            "spans_by_model": _spans(spans, lambda one: one.model),
             "by_model": _summed(days, lambda day: day.model),
             "by_key": _summed(days, lambda day: day.key_id),
             "models": sorted({day.model for day in everything} | ({wanted.model} - {""})),
@@ -171,6 +178,14 @@ def _summed(days: Sequence[UsageDay], by: Callable[[UsageDay], str]) -> dict[str
         sums[by(day)].update({name: getattr(day, name) for name in COUNTED})
     ranked = sorted(sums.items(), key=lambda item: (-item[1]["submitted"], item[0]))
     return defaultdict(Counter, ranked)
+
+
+def _spans(timed: Sequence[Took], by: Callable[[Took], str]) -> dict[str, tuple[float, float]]:
+    """Within how many seconds half of the jobs ended, and nine of ten, by what `by` says of one."""
+    seconds: defaultdict[str, list[float]] = defaultdict(list)
+    for one in timed:
+        seconds[by(one)].append(one.seconds)
+    return {name: (within(each, 0.5), within(each, 0.9)) for name, each in seconds.items()}
 
 
 def _chosen(wanted: Wanted, names: Mapping[str, str]) -> dict[str, str]:
