@@ -34,6 +34,10 @@ EVERY = {
     "FLUXHOUSE_PROVIDER_SLOTS": "3",
     "FLUXHOUSE_IDEMPOTENT_PROVIDERS": "replicate, fal",
     "FLUXHOUSE_FALLBACK_AFTER_CHARGE": "true",
+    "FLUXHOUSE_UPSAMPLER_URL": "http://127.0.0.1:11434/v1/",
+    "FLUXHOUSE_UPSAMPLER_KEY": "upsampler_secret",
+    "FLUXHOUSE_UPSAMPLER_MODEL": "llama3.2",
+    "FLUXHOUSE_UPSAMPLER_TIMEOUT": "90s",
     "FLUXHOUSE_STRIPE_SECRET": "stripe_secret",
     "FLUXHOUSE_STRIPE_WEBHOOK_SECRET": "whsec_secret",
     "FLUXHOUSE_STRIPE_API": "http://127.0.0.1:8420/",
@@ -75,6 +79,8 @@ def test_every_variable_is_read(monkeypatch):
     assert settings.models == {"flux-dev": "/weights/dev", "*": "/weights/rest"}
     assert settings.output_ttl == timedelta(hours=36)
     assert settings.hang_after == timedelta(minutes=10)
+    assert (settings.upsampler_url, settings.upsampler_model) == ("http://127.0.0.1:11434/v1", "llama3.2")
+    assert settings.upsampler_timeout == timedelta(seconds=90)
     assert settings.egress_allow == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
     assert (settings.threads, settings.port, settings.device) == (3, 9000, "cuda:1")
     assert (settings.hf_url, settings.lora_bytes) == ("https://hub.example.com", 1_000_000)
@@ -188,6 +194,15 @@ def test_a_duration_has_a_unit_or_means_seconds(text, seconds):
 def test_the_address_can_be_called(host, address):
     """What listens everywhere is called at loopback."""
     assert Settings(host=host).address == address
+
+
+@pytest.mark.parametrize(
+    "given", [{"upsampler_url": "http://127.0.0.1:11434/v1"}, {"upsampler_model": "llama3.2"}], ids=["url", "model"]
+)
+def test_a_language_model_is_named_with_its_address(given):
+    """One of the two alone would only be noticed by the first request."""
+    with pytest.raises(SettingsRefused, match="FLUXHOUSE_UPSAMPLER_URL and FLUXHOUSE_UPSAMPLER_MODEL"):
+        read_settings(**given)
 
 
 def test_settings_are_frozen_and_keep_their_secret():

@@ -78,11 +78,12 @@ def _names(value: object) -> object:
 
 
 class Elsewhere(BaseSettings):
-    """What is left to others: pictures to providers, money to Stripe.
+    """What is left to others: pictures to providers, prompts to a language model, money to Stripe.
 
     A provider gets `provider_slots` images at once; `idempotent_providers` keep idempotency keys;
-    `fallback_after_charge` lets others stand in where one may have charged. `credit_packs` are sold where both secrets
-    of Stripe are set: `200=5` is 200 credits for 5 of `currency`.
+    `fallback_after_charge` lets others stand in where one may have charged. `upsampler_model` at `upsampler_url`, where
+    chat completions of OpenAI's language are spoken, writes prompts out; one answer may take `upsampler_timeout`.
+    `credit_packs` are sold where both secrets of Stripe are set: `200=5` is 200 credits for 5 of `currency`.
     """
 
     replicate_token: SecretStr | None = None
@@ -96,6 +97,10 @@ class Elsewhere(BaseSettings):
     provider_slots: int = Field(8, ge=1, le=1000)
     idempotent_providers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)] = ()
     fallback_after_charge: bool = False
+    upsampler_url: str | None = None
+    upsampler_key: SecretStr | None = None
+    upsampler_model: str | None = None
+    upsampler_timeout: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(seconds=60)
     stripe_secret: SecretStr | None = None
     stripe_webhook_secret: SecretStr | None = None
     stripe_api: str = "https://api.stripe.com"
@@ -110,6 +115,8 @@ class Elsewhere(BaseSettings):
             raise ValueError(
                 "FLUXHOUSE_STRIPE_SECRET and FLUXHOUSE_STRIPE_WEBHOOK_SECRET are set together or not at all"
             )
+        if (self.upsampler_url is None) != (self.upsampler_model is None):
+            raise ValueError("FLUXHOUSE_UPSAMPLER_URL and FLUXHOUSE_UPSAMPLER_MODEL are set together or not at all")
         return self
 
 
@@ -188,8 +195,9 @@ class Settings(Elsewhere):
         return self
 
     @field_validator(
-        "public_url", "hf_url", "civitai_url", "replicate_url", "fal_url", "bfl_url", "openai_url", "stripe_api"
-    )
+        "public_url", "hf_url", "civitai_url", "replicate_url", "fal_url", "bfl_url", "openai_url", "stripe_api",
+        "upsampler_url",
+    )  # fmt: skip
     @classmethod
     def _web_address(cls, url: str | None) -> str | None:
         if url is None:

@@ -62,6 +62,19 @@ def test_each_parameter_changes_the_request_as_documented(body, changes):
     assert asdict(request(body)) == asdict(request({})) | changes
 
 
+def test_what_this_installation_is_set_up_for_is_accepted():
+    """For models that have the parameter, in their schema too; a catalog that is not asked to is as before."""
+    able = Catalog.load(able=["prompt_upsampling"])
+    body = {"prompt": "a cat", "prompt_upsampling": True}
+    assert able.parse("flux-dev", body).request([], 1).upsample
+    assert not able.parse("flux-dev", {"prompt": "a cat"}).request([], 1).upsample
+    assert able.model("flux-dev").schema()["properties"]["prompt_upsampling"]["type"] == ["boolean", "null"]
+    with pytest.raises(InvalidParameter):
+        able.parse("flux-kontext-pro", body)
+    with pytest.raises(UnsupportedParameter):
+        Catalog.load().parse("flux-dev", body)
+
+
 @pytest.mark.parametrize("body", REFUSED)
 def test_what_cannot_be_done_yet_is_refused_by_name(body):
     """Never silence: code unsupported_parameter with the field."""

@@ -36,3 +36,11 @@ def test_weights_that_are_none_are_fatal(fluxhouse, monkeypatch):
     examined = fluxhouse("doctor")
     assert examined.code == 1
     assert "FAIL  models" in examined.out
+
+
+def test_the_language_model_is_named(fluxhouse, monkeypatch):
+    """Which one, and where; without one it is said what is refused."""
+    assert "prompt_upsampling is refused" in fluxhouse("doctor").out
+    monkeypatch.setenv("FLUXHOUSE_UPSAMPLER_URL", "http://127.0.0.1:11434/v1")
+    monkeypatch.setenv("FLUXHOUSE_UPSAMPLER_MODEL", "llama3.2")
+    assert "llama3.2 at http://127.0.0.1:11434/v1" in fluxhouse("doctor").out

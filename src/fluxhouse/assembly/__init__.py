@@ -14,6 +14,7 @@ from fluxhouse.assembly.parts import assemble
 from fluxhouse.assembly.platform import Platform
 from fluxhouse.assembly.private import make_data_folder, pepper, read_secret, write_private
 from fluxhouse.assembly.providers import is_provider
+from fluxhouse.assembly.upsampling import load_catalog, make_upsampler
 
 __all__ = [
     "ENGINE_PACKAGES",
@@ -23,9 +24,11 @@ __all__ = [
     "assemble",
     "builtin_folder",
     "is_provider",
+    "load_catalog",
     "make_backends",
     "make_builtin",
     "make_data_folder",
+    "make_upsampler",
     "models_folder",
     "pepper",
     "read_secret",

@@ -10,7 +10,7 @@ from fluxhouse.assembly.backends import handed_in, make_backends
 from fluxhouse.assembly.cashier import open_cashier
 from fluxhouse.assembly.platform import Platform
 from fluxhouse.assembly.private import make_data_folder, pepper, read_secret
-from fluxhouse.catalog.catalog import Catalog
+from fluxhouse.assembly.upsampling import load_catalog, make_upsampler
 from fluxhouse.core.bell import Bell
 from fluxhouse.core.feed import Feed
 from fluxhouse.core.model_terms import Offer
@@ -39,7 +39,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     """An installation by its settings. `backends` by model id, `*` for the rest, stand in for the engine and are
     already started; without `works` this process makes no images.
     """
-    catalog, clock = Catalog.load(), SystemClock()
+    catalog, clock = load_catalog(settings), SystemClock()
     made = make_backends(settings, catalog) if backends is None else handed_in(backends, catalog)
     router = Router(made.backends, made.serving, made.stand_ins)
     make_data_folder(settings)
@@ -58,21 +58,15 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
     )
     signer = UrlSigner(secret, settings.address)
     door = Door(database, catalog, storage, signer, fetcher, feed, bell, clock, options)
+    upsampler = make_upsampler(settings) if works else None
     shelf = Shelf(database, storage, settings.lora_bytes)
+    worker_options = WorkerOptions(course=CourseOptions(after_charge=settings.fallback_after_charge))
     return Platform(
         settings,
         database,
         door,
         Worker(
-            database,
-            router,
-            storage,
-            feed,
-            bell,
-            clock,
-            WorkerOptions(course=CourseOptions(after_charge=settings.fallback_after_charge)),
-            meter,
-            _source(database, router),
+            database, router, storage, feed, bell, clock, worker_options, meter, _source(database, router), upsampler
         )
         if works
         else None,
@@ -84,6 +78,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         None if database.shared is None else Relay(database, database.shared, storage, feed),
         made.providers if works else (),
         open_cashier(settings),
+        upsampler,
     )
 
 

@@ -18,6 +18,7 @@ from fluxhouse.dialects.dialect import Door
 from fluxhouse.engine.engine import Engine
 from fluxhouse.probes import Probes
 from fluxhouse.providers.provider import Provider
+from fluxhouse.providers.upsampler import ChatUpsampler
 from fluxhouse.settings import Settings
 from fluxhouse.storage.fetch import Fetcher
 from fluxhouse.worker.deadlines import Deadlines
@@ -49,6 +50,7 @@ class Platform:
         relay: Relay | None = None,
         providers: Sequence[Provider] = (),
         cashier: Cashier | None = None,
+        upsampler: ChatUpsampler | None = None,
     ) -> None:
         self.settings = settings
         self.database = database
@@ -63,6 +65,7 @@ class Platform:
         self._fetcher = fetcher
         self._relay = relay
         self._providers = providers
+        self._upsampler = upsampler
         self.engines = engines
         self._lock = FolderLock(settings.data_folder / "lock")
         self._warm: asyncio.Future[None] | None = None
@@ -122,6 +125,8 @@ class Platform:
             await engine.close()
         for provider in self._providers:
             await provider.aclose()
+        if self._upsampler is not None:
+            await self._upsampler.aclose()
         await self._fetcher.aclose()
         await asyncio.to_thread(self.database.close)
         self._lock.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -21,9 +21,12 @@ class Catalog:
         self._models = self._listed
 
     @classmethod
-    def load(cls, folder: Traversable | None = None) -> Catalog:
-        """The catalog of a folder, by default the one shipped in the package; raises `MalformedCatalog`."""
-        return cls(read(folder if folder is not None else files("fluxhouse.catalog")))
+    def load(cls, folder: Traversable | None = None, able: Collection[str] = ()) -> Catalog:
+        """The catalog of a folder, by default the one shipped in the package; raises `MalformedCatalog`.
+
+        `able` names parameters that this installation is set up for, though not every one is.
+        """
+        return cls(read(folder if folder is not None else files("fluxhouse.catalog"), able))
 
     @property
     def models(self) -> tuple[Model, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources.abc import Traversable
 from types import UnionType
@@ -103,9 +103,12 @@ class _Table:
         return MalformedCatalog(f"{self._file}: {self._prefix}{key} {what}")
 
 
-def read(folder: Traversable) -> tuple[Model, ...]:
-    """Every model of a catalog folder: entrypoints first, then by id. Raises `MalformedCatalog`."""
-    vocabulary = _read_vocabulary(_open(folder / "parameters.toml"))
+def read(folder: Traversable, able: Collection[str] = ()) -> tuple[Model, ...]:
+    """Every model of a catalog folder: entrypoints first, then by id. Raises `MalformedCatalog`.
+
+    Parameters in `able` are supported, whatever the files say.
+    """
+    vocabulary = _read_vocabulary(_open(folder / "parameters.toml"), able)
     files = sorted((entry for entry in (folder / "models").iterdir() if entry.name.endswith(".toml")), key=_name)
     drafts = [_read_model(_open(file), vocabulary, file.name.removesuffix(".toml")) for file in files]
     models = {model.id: model for model, _ in drafts}
@@ -128,12 +131,13 @@ def _open(file: Traversable) -> _Table:
         raise MalformedCatalog(f"{file.name}: {error}") from error
 
 
-def _read_vocabulary(table: _Table) -> Vocabulary:
+def _read_vocabulary(table: _Table, able: Collection[str]) -> Vocabulary:
     ratios = table.take_table("ratios")
     parameters = table.take_table("parameters")
     table.end()
+    known = {name: _read_parameter(name, parameters.take_table(name)) for name in parameters.left()}
     return Vocabulary(
-        parameters={name: _read_parameter(name, parameters.take_table(name)) for name in parameters.left()},
+        parameters=known | {name: replace(known[name], supported=True) for name in able},
         ratios={ratio: _read_pixels(ratios, ratio) for ratio in ratios.left()},
     )
 

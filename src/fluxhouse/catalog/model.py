@@ -56,6 +56,10 @@ class Model:
         """The parameter of that name, or None where this model does not know it."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
 
+    def word(self, name: str) -> Parameter:
+        """The parameter of that name, whether this model takes it or only others do."""
+        return next(parameter for parameter in (*self.parameters, *self.foreign) if parameter.name == name)
+
     def require_available(self) -> None:
         """Raise `UnsupportedParameter` naming the first required parameter that is not supported yet."""
         for parameter in self.parameters:

@@ -84,6 +84,7 @@ class Parsed:
             acceleration=Acceleration(self.values.get("acceleration", Acceleration.NONE)),
             negative_prompt=self.values.get("negative_prompt"),
             tolerance=self.values.get("safety_tolerance", USUAL_TOLERANCE),
+            upsample=self.values.get("prompt_upsampling", False),
             true_guidance=None if self.values.get("negative_prompt") is None else self.values["true_cfg_scale"],
         )
 

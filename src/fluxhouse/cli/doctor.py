@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_builtin
+from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_builtin, make_upsampler
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.logs import log_by
@@ -54,6 +54,7 @@ def _examine(settings: Settings, deep: bool) -> Iterator[Finding]:
     if not models.fatal:
         yield from _providers(settings)
     yield from weights(settings)
+    yield _upsampler(settings)
     if deep and not models.fatal:
         yield asyncio.run(_test_image(settings))
 
@@ -145,6 +146,14 @@ def _providers(settings: Settings) -> Iterator[Finding]:
         models = ", ".join(f"{ours} as {theirs}" for ours, theirs in provider.models.items())
         where = f"{provider.vendor.host.url}, {provider.slots} images at once, {twice}"
         yield Finding("provider", f"{provider.name} at {where}: {models}")
+
+
+def _upsampler(settings: Settings) -> Finding:
+    """Which language model writes prompts out; it is asked nothing now."""
+    upsampler = make_upsampler(settings)
+    if upsampler is None:
+        return Finding("upsampler", "none: prompt_upsampling is refused")
+    return Finding("upsampler", f"{upsampler.model} at {upsampler.host.url}")
 
 
 async def _test_image(settings: Settings) -> Finding:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fluxhouse.assembly import make_backends, models_folder
+from fluxhouse.assembly import load_catalog, make_backends, models_folder
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.models_doctor import doctor
 from fluxhouse.cli.models_pull import pull, remove_pulled, users_of
@@ -50,9 +50,10 @@ def show_model(
     model_id: Annotated[str, typer.Argument(help="The model's id.", metavar="ID")], folder: DataFolder = None
 ) -> None:
     """Show one model: its parameters, sizes, price and licence."""
-    catalog = Catalog.load()
+    settings = read_settings(data=folder)
+    catalog = load_catalog(settings)
     model = catalog.model(model_id)
-    facts = model.served_by(make_backends(read_settings(data=folder), catalog).serving)
+    facts = model.served_by(make_backends(settings, catalog).serving)
     typer.echo(f"{model.id}  {model.name}\n{model.description}\n")
     typer.echo(f"price      {to_number(model.price_micro)} credits an image")
     typer.echo(f"licence    {model.licence.name}")

@@ -114,6 +114,7 @@ def parameters_of(request: GenerationRequest) -> dict[str, str]:
     """What was asked for, in the words of the API where it has any; what was left to the backend stays out."""
     said = {
         "made by": request.model,
+        "asked prompt": request.asked_prompt,
         "size": f"{request.width} \u00d7 {request.height}",
         "seed": request.seed,
         "num_outputs": request.count,

@@ -11,7 +11,7 @@ from fluxhouse.catalog.parsing import Parsed
 from fluxhouse.catalog.sizes import WIDEST, fit
 from fluxhouse.core.jobs import Terms
 from fluxhouse.dialects.bfl.answers import SECRET, WEBHOOK_URL
-from fluxhouse.dialects.bfl.fields import EVERY_FIELD, FORMATS, GRID, INPUT_IMAGES, Endpoint
+from fluxhouse.dialects.bfl.fields import EVERY_FIELD, FORMATS, GRID, INPUT_IMAGES, UPSAMPLING, Endpoint
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.intake import FILE_PREFIX, AlphaMask, InputValue
 from fluxhouse.dialects.submitting import Wanted
@@ -43,6 +43,7 @@ class Asking:
                 message = f"`{shown}` is not a field of {self.endpoint.name}; there are: {known}."
                 raise InvalidParameter(message, field=shown)
         values: dict[str, Any] = {field.name: field.check(body.get(field.name)) for field in self.endpoint.fields}
+        model.word(UPSAMPLING).check(values[UPSAMPLING])
         shown_values = _shown(model, values)
         parsed = self._parsed(model, body.get("prompt"), values, len(shown_values))
         return Wanted(
@@ -89,6 +90,7 @@ def _complete(parsed: Parsed, values: Values) -> Callable[[Sequence[InputImage],
             format=FORMATS[values["output_format"]],
             steps=values.get("steps"),
             guidance=values.get("guidance"),
+            upsample=values[UPSAMPLING],
             tolerance=values["safety_tolerance"],
         )
         return request if size is None else replace(request, width=size[0], height=size[1])

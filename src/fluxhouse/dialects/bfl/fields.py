@@ -11,6 +11,7 @@ from fluxhouse.generation.request import OutputFormat
 FORMATS: Mapping[str, OutputFormat] = {"jpeg": OutputFormat.JPEG, "png": OutputFormat.PNG, "webp": OutputFormat.WEBP}
 GRID = 32  # of widths and heights
 LONGEST_URL = 2000  # characters
+UPSAMPLING = "prompt_upsampling"
 INPUT_IMAGES = ("input_image", "input_image_2", "input_image_3", "input_image_4")
 
 _RATIO = Parameter(
@@ -21,7 +22,7 @@ _RATIO = Parameter(
 )
 _SHARED = (
     Parameter(name="seed", type="integer", minimum=0, maximum=2**32 - 1),
-    Parameter(name="prompt_upsampling", type="boolean", default=False, supported=False),
+    Parameter(name=UPSAMPLING, type="boolean", default=False),
     Parameter(name="safety_tolerance", type="integer", default=2, minimum=0, maximum=6),
     Parameter(name="output_format", type="string", default="jpeg", enum=tuple(FORMATS)),
     Parameter(name="webhook_url", type="string", max_length=LONGEST_URL),

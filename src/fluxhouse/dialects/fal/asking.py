@@ -14,7 +14,7 @@ from fluxhouse.catalog.sizes import fit, round_up
 from fluxhouse.core.jobs import Terms
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal import fields, wishes
-from fluxhouse.dialects.fal.fields import IMAGE_SIZE, LORAS, Endpoint
+from fluxhouse.dialects.fal.fields import ENHANCE, IMAGE_SIZE, LORAS, Endpoint
 from fluxhouse.dialects.fal.spelling import ENDPOINT, SYNC_MODE
 from fluxhouse.dialects.fal.wishes import Wishes
 from fluxhouse.dialects.submitting import Wanted
@@ -42,6 +42,7 @@ class Asking:
         _check_known(self.endpoint, body)
         model = self.door.catalog.model(self.endpoint.model)
         values = _checked(self.endpoint, body)
+        replace(model.word("prompt_upsampling"), name=ENHANCE).check(values.get(ENHANCE))
         shown = _shown(values)
         parsed = self._parsed(model, body.get("prompt"), values, len(shown))
         return Wanted(
@@ -85,6 +86,7 @@ class Asking:
                 guidance=values.get("guidance_scale") if self.endpoint.guided else None,
                 acceleration=Acceleration(values.get("acceleration", Acceleration.NONE)),
                 share=wished.share,
+                upsample=values.get(ENHANCE, False),
                 tolerance=_tolerance(values),
             )
             return request if size is None else replace(request, width=size[0], height=size[1])
@@ -171,7 +173,7 @@ def _loras(model: Model, sent: object) -> tuple[AskedLora, ...]:
         return ()
     if not isinstance(sent, list) or not all(isinstance(item, dict) for item in sent):
         raise InvalidParameter("`loras` must be an array of objects of `path` and perhaps `scale`.", field=LORAS)
-    listed = next(known for known in (*model.parameters, *model.foreign) if known.name == "customLoras")
+    listed = model.word("customLoras")
     items = [_native_lora(item) for item in sent]
     try:
         checked = replace(listed, name=LORAS, supported=True).check(items)

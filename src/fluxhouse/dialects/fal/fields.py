@@ -17,6 +17,7 @@ PRESETS: Mapping[str, tuple[int, int]] = {
     "landscape_4_3": (1024, 768),
     "landscape_16_9": (1024, 576),
 }
+ENHANCE = "enhance_prompt"
 IMAGE_SIZE, LORAS = "image_size", "loras"  # these two may hold objects, and are read by hand
 DEFAULT_SIZE = "landscape_4_3"
 SHORTEST_SIDE, LONGEST_SIDE, DEFAULT_SIDE = 256, 1440, 512  # pixels of an `image_size` by hand
@@ -36,7 +37,7 @@ _CHECKED = Parameter(name="enable_safety_checker", type="boolean", default=True)
 _FAST = Parameter(name="acceleration", type="string", default="none", enum=("none", "regular", "high"))
 _LESS_FAST = replace(_FAST, enum=("none", "regular"))
 _TOLERANCE = Parameter(name="safety_tolerance", type="string", default="2", enum=tuple("123456"))
-_ENHANCE = Parameter(name="enhance_prompt", type="boolean", default=False, supported=False)
+_ENHANCE = Parameter(name=ENHANCE, type="boolean", default=False)
 _RATIO = Parameter(name="aspect_ratio", type="string", enum=_ASPECT_RATIOS)
 _RESOLUTION = Parameter(name="resolution_mode", type="string", default="match_input", enum=_RESOLUTIONS)
 _IMAGE = Parameter(name="image_url", type="string", required=True)

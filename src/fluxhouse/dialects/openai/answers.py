@@ -98,8 +98,8 @@ async def pictures(door: Door, job: Job) -> Body:
     else:
         shown = [{"url": door.output_url(job, image)} for image in job.shown]
     revised = {} if job.request.asked_prompt is None else {"revised_prompt": job.request.prompt}
-    data = [{**one, **revised} for one in shown]
-    return {"created": int(job.created_at.timestamp()), "data": data, **facts(job), "usage": usage(job)}
+    told = [{**one, **revised} for one in shown]
+    return {"created": int(job.created_at.timestamp()), "data": told, **facts(job), "usage": usage(job)}
 
 
 async def in_base64(door: Door, job: Job) -> Sequence[str]:

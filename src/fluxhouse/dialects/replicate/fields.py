@@ -25,7 +25,7 @@ _PRINTED: Mapping[str, str] = {"aspect_ratio": "1:1", "megapixels": "1", "output
 
 # What is settled outside the catalog, which knows these for some models only.
 OUTSIDE = ("disable_safety_checker", "go_fast", "output_format", "output_quality", "image_prompt_strength", "interval",
-           "extra_lora", "extra_lora_scale")  # fmt: skip
+           "extra_lora", "extra_lora_scale", "prompt_upsampling")  # fmt: skip
 # The vendor's second LoRA is checked as its first, and becomes one of the catalog's list.
 _LENT: Mapping[str, str] = {"extra_lora": "lora_weights", "extra_lora_scale": "lora_scale"}
 SECOND_LORA = "customLoras"

@@ -34,12 +34,13 @@ class Asked:
     quality: int
     acceleration: Acceleration
     tolerance: int | None
+    upsample: bool
 
     def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
         """The complete request, see `Parsed.request`."""
         made = self.parsed.request(inputs, seed)
         outside = {"format": self.format, "quality": self.quality, "acceleration": self.acceleration}
-        return replace(made, **outside, tolerance=self.tolerance)
+        return replace(made, **outside, tolerance=self.tolerance, upsample=self.upsample)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Hosted:
             values["output_quality"],
             Acceleration.HIGH if fast else Acceleration.NONE,
             None if values.get("disable_safety_checker") else values.get("safety_tolerance", USUAL_TOLERANCE),
+            values.get("prompt_upsampling", False),
         )
 
     def _checked(self, sent: Mapping[str, object]) -> dict[str, Any]:
