@@ -212,6 +212,16 @@ async def test_the_breaker_keeps_a_vendor_that_fails_from_being_asked(vendors, r
     assert (len(vendors.submits), provider.is_open) == (3, False)
 
 
+async def test_to_the_breaker_a_refusal_is_an_answer(vendors, run):
+    """A vendor that refuses a request is at work: a failure before it and one after it are not two in a row."""
+    provider = vendors.provider("replicate", Breaker("replicate", failures=2))
+    vendors.refusals = [JSONResponse(BUSY, status) for status in (503, 422, 503)]
+    for error in (ProviderUnavailable, ProviderRefused, ProviderUnavailable):
+        with pytest.raises(error):
+            await run(provider)
+    assert (len(vendors.submits), provider.is_open) == (3, False)
+
+
 async def test_no_more_are_in_the_making_than_there_are_slots(vendors, run):
     """The others wait; each is begun only when there is room."""
     vendors.looks = 3

@@ -24,7 +24,7 @@ from fluxhouse.generation.errors import (
 from fluxhouse.generation.image import MadeImage
 from fluxhouse.generation.request import GenerationRequest
 from fluxhouse.providers.breaker import Breaker
-from fluxhouse.providers.host import PictureGone, Unanswered
+from fluxhouse.providers.host import PictureGone, Refusal, Unanswered
 from fluxhouse.providers.pictures import Picture, fitted
 from fluxhouse.providers.vendor import Made, Vendor, Wish
 
@@ -225,6 +225,9 @@ class Round:
             sent = await self._vendor.send(wish)
         except (ProviderUnavailable, Unanswered):
             breaker.failed()
+            raise
+        except (Refusal, PromptRefused):  # an answer, too
+            breaker.succeeded()
             raise
         breaker.succeeded()
         return sent
