@@ -39,8 +39,14 @@ class Asked:
     def request(self, inputs: Sequence[InputImage], seed: int) -> GenerationRequest:
         """The complete request, see `Parsed.request`."""
         made = self.parsed.request(inputs, seed)
-        outside = {"format": self.format, "quality": self.quality, "acceleration": self.acceleration}
-        return replace(made, **outside, tolerance=self.tolerance, upsample=self.upsample)
+        return replace(
+            made,
+            format=self.format,
+            quality=self.quality,
+            acceleration=self.acceleration,
+            tolerance=self.tolerance,
+            upsample=self.upsample,
+        )
 
 
 @dataclass(frozen=True, slots=True)
