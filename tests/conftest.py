@@ -335,3 +335,14 @@ def bare_checkpoint(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def bare_checker(tmp_path: Path) -> Path:
+    """The folder of a safety checker that is complete but for the numbers."""
+    folder = tmp_path / "checker"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "normal", "1": "nsfw"}}))
+    (folder / "preprocessor_config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    return folder

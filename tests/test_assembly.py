@@ -88,6 +88,27 @@ def test_the_builtin_model_is_never_passed_off_as_something_else(tmp_path, weigh
     assert len(made.engines) == 2
 
 
+def test_who_moderates_is_said_of_each_model(tmp_path, weights, bare_checker):
+    """Nobody, nobody because the built-in model needs none, a provider, or the checker that the settings name."""
+    models = {"flux-dev": weights("dev", True), "flux-schnell": "testcard", "flux-1.1-pro": "bfl"}
+    models |= {"flux-pro": weights("copy", True, is_builtin=True)}
+    settings = Settings(data=tmp_path, models=models, bfl_key="bfl_a")
+    said = {model: facts.moderation for model, facts in make_backends(settings, CATALOG).serving.items()}
+    assert said == {"flux-dev": "none", "flux-schnell": "none", "flux-1.1-pro": "provider", "flux-pro": "builtin"}
+    made = make_backends(settings.model_copy(update={"safety_checker": str(bare_checker)}), CATALOG)
+    said = {model: facts.moderation for model, facts in made.serving.items()}
+    assert said == {"flux-dev": "checker", "flux-schnell": "none", "flux-1.1-pro": "provider", "flux-pro": "checker"}
+
+
+def test_a_safety_checker_that_is_not_fit_is_refused_by_name(tmp_path, bare_checker):
+    """One that is not here comes with the command that brings it."""
+    with pytest.raises(SettingsRefused, match=r"FLUXHOUSE_SAFETY_CHECKER: .*fluxhouse models pull house/none"):
+        make_backends(Settings(data=tmp_path, safety_checker="house/none"), CATALOG)
+    (bare_checker / "model.safetensors").unlink()
+    with pytest.raises(SettingsRefused, match=r"FLUXHOUSE_SAFETY_CHECKER: .*model\.safetensors is missing"):
+        make_backends(Settings(data=tmp_path, safety_checker=str(bare_checker)), CATALOG)
+
+
 KEYED = {"replicate_token": "r8_a", "fal_key": "fal_a", "bfl_key": "bfl_a"}
 
 

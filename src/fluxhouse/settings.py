@@ -130,7 +130,7 @@ class Settings(Elsewhere):
     engine that ends no step for `hang_after`, and ten times what it should take, is started again. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
     registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
-    too; None leaves their number to the machine.
+    too; None leaves their number to the machine. `safety_checker` is a folder or repository as in `models`.
     """
 
     model_config = SettingsConfigDict(
@@ -154,6 +154,7 @@ class Settings(Elsewhere):
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$")
     threads: int | None = Field(None, ge=1, le=1024)
     model_bytes: Annotated[int | None, NoDecode, BeforeValidator(_size)] = None
+    safety_checker: str | None = None
     hang_after: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(minutes=5)
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)

@@ -52,3 +52,24 @@ def test_the_built_in_model_needs_nothing(fluxhouse, monkeypatch):
     """Before the first start it is announced, and nothing is made."""
     monkeypatch.delenv("FLUXHOUSE_MODELS")
     assert "every model: the built-in model, made at the first start" in fluxhouse("models", "doctor").out
+
+
+def test_a_safety_checker_is_told_and_counted(fluxhouse, bare_checkpoint, bare_checker, monkeypatch):
+    """With its sizes, which leave the less for models; one that is not fit fails the examination."""
+    monkeypatch.setenv("FLUXHOUSE_MODELS", f"flux-dev={filled(bare_checkpoint('dev'), 3_000_000)}")
+    monkeypatch.setenv("FLUXHOUSE_MODEL_BYTES", "13MB")
+    monkeypatch.setenv("FLUXHOUSE_SAFETY_CHECKER", str(bare_checker))
+    assert "looks at every picture" in fluxhouse("models", "doctor").out
+    header = json.dumps({"a": {"dtype": "F16", "shape": [500_000], "data_offsets": [0, 1_000_000]}}).encode()
+    content = len(header).to_bytes(8, "little") + header + bytes(1_000_000)
+    (bare_checker / "model.safetensors").write_bytes(content)
+    found = fluxhouse("models", "doctor")
+    assert (found.code, "1.0 MB on disk, 2.0 MB in memory" in found.out, "11.0 MB for models" in found.out) == (
+        1,
+        True,
+        True,
+    )
+    monkeypatch.setenv("FLUXHOUSE_SAFETY_CHECKER", "house/none")
+    for command in (("models", "doctor"), ("doctor",)):
+        found = fluxhouse(*command)
+        assert (found.code, "run `fluxhouse models pull house/none`" in found.out) == (1, True)

@@ -66,3 +66,16 @@ def test_what_cannot_be_pulled_is_refused(fluxhouse, hub, source):
     refused = fluxhouse("models", "pull", source)
     assert refused.code == 1
     assert source in refused.err
+
+
+def test_a_safety_checker_comes_and_stays_while_it_is_named(fluxhouse, hub, bare_checker, monkeypatch):
+    """The command says which setting it is for, and the list who uses it."""
+    hub.publish("house/checker", bare_checker, {"license": "apache-2.0"})
+    pulled = fluxhouse("models", "pull", "house/checker")
+    assert pulled.code == 0, pulled.err
+    assert "FLUXHOUSE_SAFETY_CHECKER=house/checker" in pulled.out
+    monkeypatch.setenv("FLUXHOUSE_SAFETY_CHECKER", "house/checker")
+    listed = fluxhouse("models", "list").out.splitlines()
+    assert any(line.startswith("house/checker ") and "safety checker" in line for line in listed)
+    refused = fluxhouse("models", "rm", "house/checker").err
+    assert "FLUXHOUSE_SAFETY_CHECKER serves safety checker from house/checker" in refused

@@ -183,16 +183,11 @@ def test_a_folder_without_its_marker_is_not_there(hub, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def classifier(hub, tmp_path: Path):
-    """A repository with a safety checker of no numbers, beside what is not needed of it."""
-    folder = tmp_path / "published"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"id2label": {"0": "normal", "1": "nsfw"}}))
-    (folder / "preprocessor_config.json").write_text("{}")
-    (folder / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+def classifier(hub, bare_checker: Path):
+    """A repository with a safety checker, beside what is not needed of it."""
     for name in ("pytorch_model.bin", "optimizer.pt", "model.py"):
-        (folder / name).write_bytes(b"a program")
-    hub.publish("house/checker", folder, {"license": "apache-2.0"})
+        (bare_checker / name).write_bytes(b"a program")
+    hub.publish("house/checker", bare_checker, {"license": "apache-2.0"})
     return hub
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from fluxhouse import builtin
 from fluxhouse.assembly.providers import has_model, is_provider, make_providers, usual_of
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.model import Model
+from fluxhouse.engine.checkers import examine_checker
 from fluxhouse.engine.checkpoints import examine
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
-from fluxhouse.engine.sources import Place, locate
+from fluxhouse.engine.sources import Place, locate, locate_checker
 from fluxhouse.engine.testcard import TestCard
 from fluxhouse.generation.backend import Backend, Serving
 from fluxhouse.generation.errors import WeightsUnavailable
+from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import Task
 from fluxhouse.providers.provider import Provider
 from fluxhouse.settings import Settings, SettingsRefused
@@ -174,10 +176,21 @@ def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) 
             threads,
             readable=readable,
             model_bytes=settings.model_bytes,
+            checker=_checker(settings),
             hang_seconds=settings.hang_after.total_seconds(),
             survey_seconds=0.5 if settings.device == "cpu" else 5.0,  # There the largest packs are worth proving.
         )
     )
+
+
+def _checker(settings: Settings) -> Path | None:
+    """The folder of the safety checker, if there is to be one; raises `SettingsRefused` where it is not fit."""
+    if settings.safety_checker is None:
+        return None
+    try:
+        return examine_checker(locate_checker(settings.safety_checker, models_folder(settings))).folder
+    except WeightsUnavailable as error:
+        raise SettingsRefused(f"FLUXHOUSE_SAFETY_CHECKER: {error.message}") from None
 
 
 def _shown_name(place: Place, settings: Settings) -> str:
@@ -214,7 +227,9 @@ def handed_in(backends: Mapping[str, Backend], catalog: Catalog) -> Made:
 
 def _serving(backend: Backend, model: str, catalog: Catalog) -> Serving:
     if isinstance(backend, Engine):
-        return backend.serving[model]
+        facts = backend.serving[model]
+        unneeded = facts.backend == builtin.NAME and facts.moderation is Moderation.NONE
+        return replace(facts, moderation=Moderation.BUILTIN) if unneeded else facts
     return usual_of(backend, model, catalog) if isinstance(backend, Provider) else _facts(backend)
 
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.generation.backend import Serving
+from fluxhouse.generation.moderation import Moderation
 from fluxhouse.providers import bfl, fal, openai, replicate
 from fluxhouse.providers.host import Fetch
 from fluxhouse.providers.provider import Provider, ProviderOptions
@@ -67,7 +68,7 @@ def make_providers(settings: Settings, wanted: Iterable[tuple[str, str]]) -> Map
 def usual_of(provider: Provider, model: str, catalog: Catalog) -> Serving:
     """What holds where a request prints no default: the provider's, which are those of the checkpoint."""
     guided = catalog.model(model).parameter("guidance_scale") is not None
-    return Serving(provider.name, 28 if guided else 4, 3.5 if guided else None)
+    return Serving(provider.name, 28 if guided else 4, 3.5 if guided else None, Moderation.PROVIDER)
 
 
 def _provider(name: str, models: Mapping[str, str], settings: Settings) -> Provider:

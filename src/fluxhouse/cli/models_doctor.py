@@ -8,10 +8,11 @@ from fluxhouse.assembly import TESTCARD, builtin_folder, is_provider, models_fol
 from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.models_pull import users_of
 from fluxhouse.cli.opening import DataFolder
+from fluxhouse.engine.checkers import examine_checker
 from fluxhouse.engine.checkpoints import Checkpoint, examine, share
 from fluxhouse.engine.memory import budget_bytes, gigabytes
 from fluxhouse.engine.pulled import list_pulled, list_unfinished
-from fluxhouse.engine.sources import locate
+from fluxhouse.engine.sources import locate, locate_checker
 from fluxhouse.generation.errors import WeightsUnavailable
 from fluxhouse.settings import Settings, read_settings
 
@@ -24,6 +25,10 @@ def doctor(folder: DataFolder = None) -> None:
 def weights(settings: Settings) -> Iterator[Finding]:
     """Every checkpoint that FLUXHOUSE_MODELS names, what they take together, and what lies here unused."""
     limit = budget_bytes(settings.device) if settings.model_bytes is None else settings.model_bytes
+    if settings.safety_checker is not None:
+        told, taken = _checker(settings.safety_checker, settings)
+        yield told
+        limit -= taken
     whole: list[Checkpoint] = []
     named = dict.fromkeys(source for route in settings.sources.values() for source in route)
     for source in named or [str(builtin_folder(settings))]:
@@ -44,6 +49,16 @@ def weights(settings: Settings) -> Iterator[Finding]:
     if whole:
         yield _together(whole, settings, limit)
     yield from _beside(settings)
+
+
+def _checker(source: str, settings: Settings) -> tuple[Finding, int]:
+    """What there is to say of the safety checker, and the bytes that it takes of the memory for models."""
+    try:
+        stored = examine_checker(locate_checker(source, models_folder(settings)))
+    except WeightsUnavailable as error:
+        return Finding("checker", error.message, "mend FLUXHOUSE_SAFETY_CHECKER, or pull it", fatal=True), 0
+    sizes = f"{gigabytes(stored.size_bytes)} on disk, {gigabytes(stored.memory_bytes)} in memory"
+    return Finding("checker", f"{source}, {sizes}: looks at every picture that is made here"), stored.memory_bytes
 
 
 def _one(served: str, source: str, checkpoint: Checkpoint, settings: Settings, limit: int) -> Finding:

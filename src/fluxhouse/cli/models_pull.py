@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib import import_module
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ from fluxhouse.engine.pulled import REPOSITORY, LicenceTerms, Pulled, folder_of,
 from fluxhouse.engine.sources import repositories
 from fluxhouse.settings import Settings, read_settings
 
+CHECKER = "safety checker"
 _SOURCE = re.compile(
     rf"(?P<repository>{REPOSITORY.pattern})(?:@(?P<revision>[\w./-]+)|/(?P<file>[\w./-]+\.safetensors))?"
 )
@@ -28,7 +30,7 @@ def pull(
     accept_licence: Annotated[bool, typer.Option("--accept-licence", help="You have read and accept it.")] = False,
     folder: DataFolder = None,
 ) -> None:
-    """Fetch a checkpoint from the hub into the data folder; what broke off is taken up again."""
+    """Fetch a checkpoint or a safety checker into the data folder; what broke off is taken up again."""
     settings = read_settings(data=folder)
     match = _SOURCE.fullmatch(_checkpoint_of(source))
     if match is None:
@@ -46,7 +48,7 @@ def pull(
     agreed = _agreed(licence, here, accept_licence)
     make_data_folder(settings)
     place = hub.pull(replace(wanted, licence=agreed), models, typer.echo)
-    typer.echo(f"{place}\nname it in FLUXHOUSE_MODELS, such as {_example(source, match)}")
+    typer.echo(f"{place}\n{_advice(source, match, place)}")
 
 
 def _agreed(licence: LicenceTerms, here: Pulled | None, accepts: bool) -> LicenceTerms:
@@ -64,11 +66,12 @@ def remove_pulled(
     repository: Annotated[str, typer.Argument(help="What was pulled, as owner/name.", metavar="OWNER/NAME")],
     folder: DataFolder = None,
 ) -> None:
-    """Delete a pulled checkpoint, or what has come of one; refused while FLUXHOUSE_MODELS names it."""
+    """Delete a pulled checkpoint, or what has come of one; refused while a setting names it."""
     settings = read_settings(data=folder)
     users = users_of(repository, settings)
     if users:
-        raise Refusal(f"FLUXHOUSE_MODELS serves {', '.join(users)} from {repository}: take it out there first")
+        setting = "FLUXHOUSE_SAFETY_CHECKER" if CHECKER in users else "FLUXHOUSE_MODELS"
+        raise Refusal(f"{setting} serves {', '.join(users)} from {repository}: take it out there first")
     freed = remove(models_folder(settings), repository) if REPOSITORY.fullmatch(repository) else None
     if freed is None:
         there = ", ".join(pulled.repository for pulled in list_pulled(models_folder(settings))) or "nothing"
@@ -77,12 +80,13 @@ def remove_pulled(
 
 
 def users_of(repository: str, settings: Settings) -> list[str]:
-    """The models that the setting has made from a repository."""
-    return [
+    """The models that the settings have made from a repository, and the safety checker where it is that."""
+    models = [
         model
         for model, route in settings.sources.items()
         if any(repository in repositories(source) for source in route)
     ]
+    return [*models, CHECKER] if repository in repositories(settings.safety_checker or "") else models
 
 
 def _hub(settings: Settings) -> Any:
@@ -109,6 +113,13 @@ def _licence_of(wanted: Pulled) -> LicenceTerms:
     if known is None:
         return wanted.licence
     return LicenceTerms(known.name, known.url, known.gated or wanted.licence.gated, known.commercial_use)
+
+
+def _advice(source: str, match: re.Match[str], place: Path) -> str:
+    """What to do with what has come."""
+    if match["file"] is None and not (place / "model_index.json").is_file():
+        return f"look at every picture with it: FLUXHOUSE_SAFETY_CHECKER={match['repository']}"
+    return f"name it in FLUXHOUSE_MODELS, such as {_example(source, match)}"
 
 
 def _example(source: str, match: re.Match[str]) -> str:
