@@ -9,12 +9,22 @@ import pytest
 
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.console.docs import Shape, example_body, llm_model_text, llm_text
+from fluxhouse.dialects.native.bodies import failure
 from fluxhouse.dialects.native.shapes import component_schemas
+from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
+from fluxhouse.generation.moderation import Moderation
 
 CATALOG = Catalog.load()
 PUBLIC_URL = "https://pictures.example.com"
 SERVING = {"flux-dev": Serving("fluxhouse-builtin", 8, 3.5)}
+
+
+def kinds(kind):
+    """An error's class and all below it."""
+    return [kind, *(each for child in kind.__subclasses__() for each in kinds(child))]
+
+
 EVERY_MODEL = pytest.mark.parametrize("model", CATALOG.models, ids=lambda model: model.id)
 
 
@@ -23,7 +33,7 @@ def test_the_text_tells_everything(model):
     """It names the endpoint, every parameter, every ratio with its pixels, the related models and the moderation."""
     for shown in [llm_model_text(model, SERVING, PUBLIC_URL)]:
         assert f"{PUBLIC_URL}/api/v1/models/{model.id}/run" in shown
-        assert "o classifier configured: nothing is filtered" in shown
+        assert "Moderation: none (no checker configured): nothing is filtered.\n" in shown
         for parameter in model.parameters:
             assert re.search(rf"[> ]{parameter.name}\b", shown)
         for ratio, (width, height) in model.aspect_ratios.items():
@@ -42,6 +52,18 @@ def test_the_examples_are_valid_answers(model):
         schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": component_schemas()}}
         jsonschema_rs.Draft202012Validator(schema).validate(body)
         assert body["creditCost"] * 1_000_000 == model.price_micro
+
+
+@pytest.mark.parametrize("moderation", list(Moderation))
+def test_a_page_says_who_moderates(moderation):
+    """In a sentence, and no tag says otherwise; for a language model the list of all models does, too."""
+    serving = {model.id: Serving("house", 8, 3.5, moderation) for model in CATALOG.models}
+    for model_id in ("flux-dev", "flux-kontext-pro"):
+        shown = llm_model_text(CATALOG.model(model_id), serving, PUBLIC_URL)
+        assert f"Moderation: {moderation.sentence}\n" in shown
+        listed = model_id == "flux-kontext-pro" and moderation in (Moderation.NONE, Moderation.BUILTIN)
+        assert ("Content moderation disabled" in shown) == (moderation is Moderation.DISABLED or listed)
+    assert f"Moderation: {moderation.sentence}\n" in llm_text(CATALOG, PUBLIC_URL, serving)
 
 
 def test_the_price_is_shown_in_credits_and_dollars():
@@ -69,6 +91,15 @@ def test_what_is_not_supported_yet_is_marked():
     unsupported = sum(not parameter.supported for parameter in flux.parameters)
     assert llm_model_text(flux, SERVING, PUBLIC_URL).count("NOT SUPPORTED YET") == unsupported
     assert "prompt_upsampling=false" in llm_model_text(CATALOG.model("flux-kontext-pro"), SERVING, PUBLIC_URL)
+
+
+def test_every_error_is_told_with_the_status_that_it_has():
+    """As the native API answers it."""
+    told = re.findall(r"^- (\d{3}) (\w+): .", llm_text(CATALOG, PUBLIC_URL, SERVING), re.MULTILINE)
+    known = [kind for kind in kinds(errors.PlatformError) if kind.__module__ == errors.__name__]
+    statuses = {kind.code: failure(kind()).status_code for kind in known}
+    assert len(told) > 15
+    assert [int(status) for status, _ in told] == [statuses[code] for _, code in told]
 
 
 def test_the_overview_lists_every_model():

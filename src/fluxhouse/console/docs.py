@@ -16,6 +16,7 @@ from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.generation import errors
 from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.credits import MICRO, to_number
+from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import Task
 
 USD_PER_CREDIT = Decimal("0.025")
@@ -25,6 +26,7 @@ _ERRORS: tuple[tuple[int, type[errors.PlatformError]], ...] = (
     (400, errors.InvalidParameter),
     (400, errors.UnsupportedParameter),
     (400, errors.InputImageRefused),
+    (400, errors.LoraRefused),
     (401, errors.InvalidKey),
     (402, errors.InsufficientCredits),
     (402, errors.SpendCapReached),
@@ -37,6 +39,8 @@ _ERRORS: tuple[tuple[int, type[errors.PlatformError]], ...] = (
     (422, errors.IdempotencyMismatch),
     (429, errors.RateLimited),
     (503, errors.ModelUnavailable),
+    (503, errors.StorageUnavailable),
+    (503, errors.DatabaseUnavailable),
 )
 
 _texts = Environment(
@@ -95,7 +99,9 @@ def llm_model_text(
 def overview(catalog: Catalog, serving: Mapping[str, Serving], usd_per_credit: Decimal) -> dict[str, Any]:
     """What a list of all models shows."""
     entries = [_entry(model, serving, usd_per_credit) for model in catalog.models]
-    return {"entries": entries, "errors": _error_rows()}
+    kinds = {facts.moderation for facts in serving.values()} or {Moderation.NONE}
+    moderation = "differs by model, see the page of each." if len(kinds) > 1 else kinds.pop().sentence
+    return {"entries": entries, "errors": _error_rows(), "moderation": moderation}
 
 
 def _entry(model: Model, serving: Mapping[str, Serving], usd_per_credit: Decimal) -> dict[str, Any]:
@@ -110,8 +116,12 @@ def _entry(model: Model, serving: Mapping[str, Serving], usd_per_credit: Decimal
 
 def facts(model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal) -> dict[str, Any]:
     """What a page or text of one model shows."""
+    served = model.served_by(serving)
+    moderation = Moderation.NONE if served is None else served.moderation
     return _entry(model, serving, usd_per_credit) | {
-        "rows": [_row(parameter, model.served_by(serving)) for parameter in model.parameters],
+        "tags": moderation.tags(model.tags),
+        "moderation": moderation.sentence,
+        "rows": [_row(parameter, served) for parameter in model.parameters],
         "members": [_entry(member, serving, usd_per_credit) for member in model.members],
         "shapes": [Shape(ratio, *size) for ratio, size in model.aspect_ratios.items()],
         "body": example_body(model),
