@@ -16,6 +16,7 @@ from fluxhouse.dialects.fal.fields import Endpoint
 from fluxhouse.dialects.fal.problems import StillRunning, failure, failure_of
 from fluxhouse.dialects.fal.spelling import DIALECT, ENDPOINT, REQUEST_ID, addresses, app_of, job_id_of, spelled
 from fluxhouse.dialects.fal.submitting import endpoint_of, key_of, said_with, taken_in
+from fluxhouse.dialects.streaming import HEADERS, MEDIA_TYPE
 from fluxhouse.dialects.wire import refuse_query
 from fluxhouse.generation.errors import JobAlreadyEnded, RateLimited, UnknownJob
 
@@ -54,8 +55,8 @@ class Queue:
         with_logs = _wants_logs(request)
         job = await self._owned(request)
         events = streaming.statuses(self._door, job, with_logs=with_logs)
-        headers = {**streaming.HEADERS, REQUEST_ID: spelled(job.id)}
-        return StreamingResponse(events, 200, headers, streaming.MEDIA_TYPE)
+        headers = {**HEADERS, REQUEST_ID: spelled(job.id)}
+        return StreamingResponse(events, 200, headers, MEDIA_TYPE)
 
     async def result(self, request: Request) -> Response:
         """The output, or why there is none, with that error's own status."""

@@ -9,8 +9,9 @@ from fluxhouse.core.submit import Refused, Submitted
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal import results
 from fluxhouse.dialects.fal.problems import Ending, TookTooLong, failure, failure_of
-from fluxhouse.dialects.fal.streaming import RunStream
+from fluxhouse.dialects.fal.streaming import pictures
 from fluxhouse.dialects.fal.submitting import endpoint_of, said_with, taken_in
+from fluxhouse.dialects.streaming import JobStream
 from fluxhouse.dialects.wire import refuse_query
 
 _STREAM = "/stream"
@@ -35,7 +36,7 @@ class Runs:
         # Who sent an idempotency key may come again, and others with it: they must find the request.
         kept = "idempotency-key" in request.headers
         if named.endswith(_STREAM):
-            return RunStream(self._door, answer.job, headers, kept=kept)
+            return JobStream(self._door, answer.job, pictures(self._door, answer.job), headers, kept=kept)
         return await self._ended(request, answer, headers, kept=kept)
 
     async def _ended(self, request: Request, taken: Submitted, headers: dict[str, str], *, kept: bool) -> Response:

@@ -15,7 +15,8 @@ from fluxhouse.dialects.openai import answers, fields
 from fluxhouse.dialects.openai.asking import Asking
 from fluxhouse.dialects.openai.forms import edit_body, pictures_in
 from fluxhouse.dialects.openai.models import Models
-from fluxhouse.dialects.openai.streaming import Stream
+from fluxhouse.dialects.openai.streaming import Telling
+from fluxhouse.dialects.streaming import JobStream
 from fluxhouse.dialects.submitting import Accent, Wanted, take_in
 from fluxhouse.dialects.wire import key_in, rate_headers, refuse_query
 
@@ -68,7 +69,7 @@ class Images:
         # Who sent an idempotency key may come again, and others with it: they must find the job.
         kept = "idempotency-key" in request.headers
         if answer.job.terms.remarks["stream"]:
-            return Stream(door, answer.job, headers, kept=kept)
+            return JobStream(door, answer.job, Telling(door, answer.job).events(), headers, kept=kept)
         return await self._finished(request, answer, headers, kept=kept)
 
     async def _finished(
