@@ -39,7 +39,7 @@ CHANGES = [
     ({"guidance_scale": 2}, {"guidance": 2.0}),
     ({"num_inference_steps": 12}, {"steps": 12}),
     ({"prompt_upsampling": False}, {}),
-    ({"safety_tolerance": 0}, {}),
+    ({"safety_tolerance": 0}, {"tolerance": 0}),
     ({"width": 300, "height": 512}, {"width": 304, "height": 512}),
     ({"width": 512, "height": 1440.0, "aspect_ratio": "custom"}, {"width": 512, "height": 1440}),
     ({"megapixels": "0.25"}, {"width": 512, "height": 512}),

@@ -68,6 +68,32 @@ async def test_a_model_that_is_off_is_refused_everywhere_and_comes_back(place, r
     assert (await root.client.post("/api/v1/models/flux-dev/quote", json=ASKED, headers=key)).status_code == 200
 
 
+async def test_moderation_is_switched_off_for_a_model_and_every_page_says_so(place, root):
+    """Its page, Markdown, text for language models, JSON and OpenAPI; no other model's, and back again."""
+
+    async def saying(model, words):
+        texts = [
+            (await root.get(path)).text for path in (f"/models/{model}", f"/models/{model}.md", f"/llm/{model}.txt")
+        ]
+        described = (await root.get("/api/openapi")).json()["paths"][f"/api/v1/models/{model}/run"]["post"]
+        return [words in text for text in (*texts, described["description"])]
+
+    await send(root, "/admin/models/flux-dev", price="", offered="yes", moderated="no")
+    assert await saying("flux-dev", "disabled for this model") == [False, True, True, True]
+    assert "Disabled for this model" in (await root.get("/models/flux-dev")).text
+    assert await saying("flux-krea-dev", "none (no checker configured)") == [False, True, True, True]
+    shown = (await root.get("/api/v1/models/flux-dev")).json()
+    assert (shown["moderation"], shown["tags"][-1]) == ("disabled", "Content moderation disabled")
+    assert '<td data-name="Moderation">disabled</td>' in (await root.get("/admin/models")).text
+    assert "switched off" in (await root.get("/admin/models/flux-dev")).text
+    assert "differs by model" in (await root.get("/llm.txt")).text
+    (last,) = await place.read(audit.latest, 1)
+    assert last.facts["is_unmoderated"] is True
+    await send(root, "/admin/models/flux-dev", price="", offered="yes", moderated="yes")
+    assert (await root.get("/api/v1/models/flux-dev")).json()["moderation"] == "none"
+    assert "none (no checker configured): nothing is filtered" in (await root.get("/llm.txt")).text
+
+
 async def test_terms_that_make_no_sense_are_refused_with_what_was_typed(root):
     """The form again, its error linked to the field; families and unknown models have no terms."""
     for price in ("-1", "a lot", "0.0000001", "1e12"):

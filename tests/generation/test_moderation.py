@@ -29,6 +29,16 @@ def test_other_tolerances_there_are_none(tolerance: int) -> None:
         threshold(tolerance)
 
 
+def test_a_tag_of_the_catalog_gives_way_to_what_holds_here() -> None:
+    """It says that moderation is disabled where it is, and never where somebody looks."""
+    listed = ["Editing", "Content moderation disabled"]
+    for moderation in (Moderation.NONE, Moderation.BUILTIN):
+        assert (moderation.tags(listed), moderation.tags(["LoRA"])) == (listed, ["LoRA"])
+    for moderation in (Moderation.CHECKER, Moderation.PROVIDER):
+        assert moderation.tags(listed) == ["Editing"]
+    assert Moderation.DISABLED.tags(["LoRA"]) == ["LoRA", "Content moderation disabled"]
+
+
 def test_everybody_who_moderates_is_said_in_words() -> None:
     """One sentence each, no two alike."""
     assert len({one.sentence for one in Moderation}) == len(Moderation)

@@ -61,7 +61,8 @@ class AdminModels:
             terms = _terms(deed)
             model_terms.agree(connection, model.id, terms, deed.now)
             price = None if terms.price_micro is None else str(to_number(terms.price_micro))
-            deed.note(connection, "models.terms", model.id, price=price, is_off=terms.is_off)
+            off, unmoderated = terms.is_off, terms.is_unmoderated
+            deed.note(connection, "models.terms", model.id, price=price, is_off=off, is_unmoderated=unmoderated)
 
         try:
             await self._office.carry_out(deed, verb)
@@ -122,7 +123,7 @@ def _terms(deed: Deed) -> ModelTerms:
     price_micro = deed.amount_micro("price") if deed.text("price") else None
     if price_micro is not None and not 0 <= price_micro <= MOST_MICRO:
         raise InvalidParameter(f"a price is from 0 to {MOST_MICRO // MICRO:,} credits", field="price")
-    return ModelTerms(price_micro, is_off=deed.text("offered") != "yes")
+    return ModelTerms(price_micro, is_off=deed.text("offered") != "yes", is_unmoderated=deed.text("moderated") == "no")
 
 
 def _issued(connection: Connection, deed: Deed) -> list[str]:

@@ -1,10 +1,10 @@
-"""Terms of models: what this installation asks for each and whether it is offered, over what the catalog says."""
+"""Terms of models: what this installation asks for each, whether it is offered, and whether a checker looks."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import structlog
@@ -14,6 +14,7 @@ from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.database.database import Database
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.backend import Serving
+from fluxhouse.generation.moderation import Moderation
 
 log = structlog.get_logger()
 
@@ -24,30 +25,42 @@ model_terms = Table(
     Column("price_micro", BigInteger),
     Column("is_off", Integer, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Column("is_unmoderated", Integer),  # an earlier version writes none
     CheckConstraint("price_micro >= 0", name="price_not_negative"),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class ModelTerms:
-    """`price_micro` is of one image, None for the catalog's; a model that `is_off` is not offered."""
+    """`price_micro` is of one image, None for the catalog's; a model that `is_off` is not offered.
+
+    At the pictures of one that `is_unmoderated` no safety checker looks.
+    """
 
     price_micro: int | None = None
     is_off: bool = False
+    is_unmoderated: bool = False
 
 
 def agreed(connection: Connection) -> dict[str, ModelTerms]:
     """The terms of every model that has any of its own."""
-    return {row.model: ModelTerms(row.price_micro, bool(row.is_off)) for row in connection.execute(select(model_terms))}
+    return {
+        row.model: ModelTerms(row.price_micro, bool(row.is_off), bool(row.is_unmoderated))
+        for row in connection.execute(select(model_terms))
+    }
 
 
 def agree(connection: Connection, model: str, terms: ModelTerms, now: datetime) -> None:
-    """Set a model's terms; jobs taken in before keep their price and are made all the same."""
+    """Set a model's terms; jobs taken in before keep theirs and are made all the same."""
     connection.execute(delete(model_terms).where(model_terms.c.model == model))
     if terms != ModelTerms():
         connection.execute(
             insert(model_terms).values(
-                model=model, price_micro=terms.price_micro, is_off=int(terms.is_off), changed_at=now
+                model=model,
+                price_micro=terms.price_micro,
+                is_off=int(terms.is_off),
+                is_unmoderated=int(terms.is_unmoderated),
+                changed_at=now,
             )
         )
 
@@ -67,7 +80,9 @@ class Offer(Mapping[str, Serving]):
     def __getitem__(self, model: str) -> Serving:
         if self.is_off(model):
             raise KeyError(model)
-        return self._served[model]
+        served, terms = self._served[model], self._terms.get(model)
+        unmoderated = terms is not None and terms.is_unmoderated
+        return replace(served, moderation=Moderation.DISABLED) if unmoderated else served
 
     def __iter__(self) -> Iterator[str]:
         return (model for model in self._served if not self.is_off(model))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 USUAL_TOLERANCE = 5
 """What holds where a contract has no such field, or a request says nothing."""
+_DISABLED_TAG = "Content moderation disabled"
 _THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.9)
 
 
@@ -21,6 +23,13 @@ class Moderation(StrEnum):
     @property
     def sentence(self) -> str:
         return _SENTENCES[self]
+
+    def tags(self, listed: Sequence[str]) -> list[str]:
+        """A model's tags: what the catalog's say of moderation gives way to what holds here."""
+        if self in (Moderation.NONE, Moderation.BUILTIN):
+            return list(listed)
+        others = [tag for tag in listed if tag != _DISABLED_TAG]
+        return [*others, _DISABLED_TAG] if self is Moderation.DISABLED else others
 
 
 _SENTENCES = {

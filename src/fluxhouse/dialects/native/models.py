@@ -10,8 +10,10 @@ from starlette.responses import JSONResponse, Response
 from fluxhouse.catalog.model import Model
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native.openapi import openapi
+from fluxhouse.generation.backend import Serving
 from fluxhouse.generation.credits import to_number
 from fluxhouse.generation.errors import InvalidParameter
+from fluxhouse.generation.moderation import Moderation
 
 _MODALITIES = ("image", "video")
 
@@ -21,7 +23,7 @@ class Models:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._document: tuple[frozenset[str], dict[str, Any]] | None = None  # and what was served when it was made
+        self._document: tuple[dict[str, Serving], dict[str, Any]] | None = None  # and what was served when it was made
 
     async def list(self, request: Request) -> Response:
         """Every model, or those of one modality."""
@@ -57,7 +59,7 @@ class Models:
     async def openapi(self, _request: Request) -> Response:
         """The OpenAPI 3.1 document of this installation."""
         options = self._door.options
-        served = frozenset(options.serving)
+        served = dict(options.serving)
         if self._document is None or self._document[0] != served:
             self._document = served, openapi(self._door.catalog, options.public_url, options.serving)
         return JSONResponse(self._document[1])
@@ -71,9 +73,9 @@ class Models:
             "description": model.description,
             "modality": model.modality,
             "creditCost": {"default": price, "type": "fixed", "amount": price},
-            "tags": list(model.tags),
+            "tags": (Moderation.NONE if serving is None else serving.moderation).tags(model.tags),
             "available": serving is not None and model.available,
-            **({} if serving is None else {"servedBy": serving.backend}),
+            **({} if serving is None else {"servedBy": serving.backend, "moderation": serving.moderation}),
         }
 
 

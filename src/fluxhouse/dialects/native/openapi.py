@@ -27,7 +27,7 @@ def openapi(catalog: Catalog, public_url: str, serving: Mapping[str, Serving]) -
     available = [model for model in catalog.models if model.available]
     paths: dict[str, Any] = {}
     for model in available:
-        paths[f"/api/v1/models/{model.id}/run"] = {"post": _run(model, model.served_by(serving) is not None)}
+        paths[f"/api/v1/models/{model.id}/run"] = {"post": _run(model, model.served_by(serving))}
         paths[f"/api/v1/models/{model.id}/quote"] = {"post": _quote(model)}
     requests = {_request_name(model): _request_schema(model) for model in available}
     return {
@@ -81,7 +81,7 @@ _PREFER = parameter(
 )
 
 
-def _run(model: Model, served: bool) -> Schema:
+def _run(model: Model, served: Serving | None) -> Schema:
     pictures = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _IMAGE_TYPES}
     finished = success("The finished job, or with `Accept: image/*` the first picture itself.", "Job", submit=True)
     finished["content"].update(pictures)
@@ -90,13 +90,14 @@ def _run(model: Model, served: bool) -> Schema:
         "202": success("Accepted.", "Submitted", submit=True),
         **failures(*KEYED, 402, 404, 408, 409, 410, 413, 415, 422),
     }
-    unserved = "" if served else " No backend of this installation serves it now: it answers 503."
+    unserved = " No backend of this installation serves it now: it answers 503."
+    here = unserved if served is None else f" Moderation: {served.moderation.sentence}"
     return operation(
         f"run-{model.id}",
         "models",
         f"Make pictures with {model.name}",
         answers,
-        description=model.description + unserved,
+        description=model.description + here,
         parameters=[_IDEMPOTENCY_KEY, _PREFER],
         requestBody=_request_body(model),
     )

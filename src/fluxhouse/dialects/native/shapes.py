@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fluxhouse.generation.moderation import Moderation
+
 Schema = dict[str, Any]
 
 JOB_STATUSES = ("pending", "processing", "completed", "failed", "cancelled")
@@ -66,7 +68,7 @@ _ASSET = closed(
         "seed": {"type": "integer", "minimum": 0, "maximum": 2**32 - 1, "description": "This image's own seed."},
         "hasNsfwConcepts": {
             "type": "boolean",
-            "description": "What the safety classifier found; always false where none is configured.",
+            "description": "Whether moderation withheld it: a black picture stands in its place, and costs nothing.",
         },
     },
 )
@@ -204,7 +206,13 @@ _MODEL_SUMMARY_PROPERTIES: Mapping[str, Schema] = {
     "tags": {"type": "array", "items": {"type": "string"}},
     "available": {"type": "boolean", "description": "Whether a backend of this installation serves it now."},
     "servedBy": _text("The backend that serves it here."),
+    "moderation": {
+        "type": "string",
+        "enum": [one.value for one in Moderation],
+        "description": "Who looks at its pictures here: " + " ".join(f"`{one}`: {one.sentence}" for one in Moderation),
+    },
 }
+_OF_SERVED = ("servedBy", "moderation")
 
 _MODEL_LIST = closed(
     "The catalog.",
@@ -225,7 +233,7 @@ _MODEL = closed(
         "licence": reference("Licence"),
         "related": {"type": "array", "items": {"type": "string"}, "description": "Ids of related models."},
     },
-    optional=("servedBy",),
+    optional=_OF_SERVED,
 )
 
 _LICENCE = closed(
@@ -344,7 +352,7 @@ def component_schemas() -> dict[str, Schema]:
         "Asset": _ASSET,
         "Progress": _PROGRESS,
         "CreditCost": _CREDIT_COST,
-        "ModelSummary": closed("One line of the catalog.", _MODEL_SUMMARY_PROPERTIES, optional=("servedBy",)),
+        "ModelSummary": closed("One line of the catalog.", _MODEL_SUMMARY_PROPERTIES, _OF_SERVED),
         "ModelList": _MODEL_LIST,
         "Model": _MODEL,
         "ModelSchema": closed(
