@@ -86,6 +86,16 @@ async def test_one_that_will_not_is_not_asked_again(vendors, make, status):
     assert len(vendors.submits) == 1
 
 
+async def test_one_that_refuses_is_there(vendors, make):
+    """Four failures before a refusal and one after it are not five in a row, for which it would be left alone."""
+    asking = make()
+    vendors.refusals = [PlainTextResponse("busy", 429)] * 4 + [JSONResponse({"error": {"message": "no"}}, 400)]
+    with pytest.raises(UpsamplingFailed):
+        await asking.upsample(REQUEST)
+    vendors.refusals, vendors.said = [PlainTextResponse("busy", 429)], ["A red boat."]
+    assert await asking.upsample(REQUEST) == "A red boat."
+
+
 async def test_patience_ends(vendors, make):
     """An answer that does not come in its time, or is too large, is given up."""
     vendors.said = ["boat " * 300_000]

@@ -13,7 +13,7 @@ import structlog
 from fluxhouse.generation.errors import ProviderFailed, ProviderUnavailable, UpsamplingFailed
 from fluxhouse.generation.request import GenerationRequest, Task
 from fluxhouse.providers.breaker import Breaker
-from fluxhouse.providers.host import Answer, Host, Unanswered
+from fluxhouse.providers.host import Answer, Host, Refusal, Unanswered
 
 log = structlog.get_logger()
 
@@ -90,6 +90,9 @@ class ChatUpsampler:
             answer = await self.host.send("/chat/completions", key, self._options.answer_seconds, json=body)
         except (ProviderUnavailable, Unanswered):
             self._breaker.failed()
+            raise
+        except Refusal:  # an answer, too
+            self._breaker.succeeded()
             raise
         self._breaker.succeeded()
         return _prompt_in(answer)
