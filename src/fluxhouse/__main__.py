@@ -1,6 +1,6 @@
 """`python -m fluxhouse`."""
 
-from fluxhouse.cli.main import main
+from fluxhouse.engine.launch import launch
 
 if __name__ == "__main__":
-    main()
+    launch("fluxhouse.cli.main")
