@@ -70,9 +70,11 @@ def pytest_collection_finish() -> None:
 def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing the developer has set reaches the tests or the processes they start, and no hub is asked.
 
-    Nor is any authority trusted that is not a test's own: to read the machine's takes every new client 35 ms.
+    Nor is any authority trusted that is not a test's own: to read the machine's takes every new client 35 ms. Processes
+    may keep what they have compiled, for the next.
     """
     with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.delenv("SSL_CERT_FILE", raising=False)
         patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("authorities")))
         for name in os.environ:
