@@ -144,6 +144,7 @@ def test_what_is_not_allowed_is_refused_by_name(read, endpoint, body, field):
     [
         ("flux-lora", {"loras": [{"path": "owner/name", "force": True}]}),
         ("flux-pro/v1.1", {"enhance_prompt": True}),
+        ("flux-kontext/dev", {"image_url": PICTURE, "enhance_prompt": True}),
         ("flux-pro/v1.1-ultra", {"raw": True}),
         ("flux-pro/v1.1-ultra", {"image_url": PICTURE}),
     ],

@@ -121,7 +121,7 @@ _ENDPOINTS = (
             ("/text-to-image", _KONTEXT_WORDS),
         )
     ),
-    Endpoint("fal-ai/flux-kontext/dev", "flux-kontext-dev", (*_KONTEXT_DEV, _steps(28))),
+    Endpoint("fal-ai/flux-kontext/dev", "flux-kontext-dev", (*_KONTEXT_DEV, _ENHANCE, _steps(28))),
     Endpoint("fal-ai/flux-kontext-lora", "flux-kontext-dev", _KONTEXT_LORA),
     Endpoint("fal-ai/flux-kontext-lora/text-to-image", "flux-kontext-dev", _LORA),
 )
