@@ -1,6 +1,12 @@
-"""`python -m fluxhouse`."""
+"""`python -m fluxhouse`, and `fluxhouse`."""
 
 from fluxhouse.engine.launch import launch
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """The command line."""
     launch("fluxhouse.cli.main")
+
+
+if __name__ == "__main__":
+    main()

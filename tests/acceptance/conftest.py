@@ -25,7 +25,8 @@ from fluxhouse.database.database import Database
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in model as the first `serve` writes it."""
     folder = tmp_path_factory.mktemp("weights") / "builtin"
-    subprocess.run([sys.executable, "-m", "fluxhouse.builtin.make", str(folder)], check=True)
+    line = [sys.executable, "-m", "fluxhouse.engine.launch", "fluxhouse.builtin.make", str(folder)]
+    subprocess.run(line, check=True)
     return folder
 
 

@@ -137,7 +137,7 @@ async def make_builtin(settings: Settings) -> None:
     log.info("builtin_being_made", folder=str(folder))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLUXHOUSE_")}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fluxhouse.builtin.make", str(folder)),
+        *(sys.executable, "-m", "fluxhouse.engine.launch", "fluxhouse.builtin.make", str(folder)),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
