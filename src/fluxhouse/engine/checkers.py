@@ -35,13 +35,13 @@ def examine_checker(folder: Path) -> StoredChecker:
     return StoredChecker(folder, _unsafe_label(folder / "config.json"), size, numbers * NUMBER_BYTES[CHECKER_DTYPE])
 
 
-def _unsafe_label(config: Path) -> int:
+def _unsafe_label(described: Path) -> int:
     try:
-        labels = {int(place): str(label) for place, label in json.loads(config.read_text())["id2label"].items()}
+        labels = {int(place): str(label) for place, label in json.loads(described.read_text())["id2label"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsUnavailable(f"{config} names no labels: it is no classifier of images.") from error
+        raise WeightsUnavailable(f"{described} names no labels: it is no classifier of images.") from error
     found = [place for place, label in labels.items() if label.lower() in _UNSAFE]
     if len(found) != 1 or len(labels) < 2:
         needed, there = " or ".join(_UNSAFE), ", ".join(labels.values())
-        raise WeightsUnavailable(f"{config} needs one label {needed} beside others; its labels are {there}.")
+        raise WeightsUnavailable(f"{described} needs one label {needed} beside others; its labels are {there}.")
     return found[0]

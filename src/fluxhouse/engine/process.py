@@ -148,7 +148,7 @@ class Process:
             self._link.send(kind="step", steps=trajectory.steps, seconds=seconds, **place)
             if trajectory.finished:
                 self._stepper.guard(trajectory, partial(self._hand_on, trajectory))
-            elif self._shows(trajectory) and self._link.is_read():
+            elif _shows(trajectory, self._checks) and self._link.is_read():
                 self._preview(trajectory, place)
 
     def _announce(self, pack: Sequence[Trajectory]) -> None:
@@ -161,11 +161,6 @@ class Process:
     def _hand_on(self, trajectory: Trajectory) -> None:
         self._finisher.finish(self._runner.let_go(trajectory))
         self._scheduler.remove(trajectory)
-
-    def _shows(self, trajectory: Trajectory) -> bool:
-        """Whether a preview is due; never of what may yet be withheld."""
-        looked_at = self._checks and trajectory.request.tolerance is not None
-        return not looked_at and preview_due(trajectory.step, trajectory.steps)
 
     def _preview(self, trajectory: Trajectory, place: Mapping[str, int]) -> None:
         """Show where it is heading; a job does not fail for the want of that."""
@@ -199,6 +194,12 @@ class Process:
     def _forget(self, number: int) -> None:
         self._runner.drop(self._scheduler.remove_request(number))
         self._open.pop(number, None)
+
+
+def _shows(trajectory: Trajectory, checks: bool) -> bool:
+    """Whether a preview is due; never of what a checker may yet withhold."""
+    looked_at = checks and trajectory.request.tolerance is not None
+    return not looked_at and preview_due(trajectory.step, trajectory.steps)
 
 
 def start(link: Link, in_force: int) -> Process:
