@@ -23,6 +23,7 @@ KINDS = {
     "body_too_large": ours.InvalidRequest,
     "client_closed_request": ours.InvalidRequest,
     "conflict": ours.Conflict,
+    "content_moderated": ours.InvalidRequest,
     "database_unavailable": ours.ServerError,
     "file_not_found": ours.NotFound,
     "idempotency_mismatch": ours.Conflict,

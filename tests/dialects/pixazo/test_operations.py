@@ -47,7 +47,7 @@ def test_a_prompt_alone_is_complete() -> None:
         ({"guidance_scale": 20}, {"guidance": 20.0}),
         ({"guidance_scale": 1.5}, {"guidance": 1.5}),
         ({"num_images": 4}, {"count": 4}),
-        ({"enable_safety_checker": False}, {}),
+        ({"enable_safety_checker": False}, {"tolerance": None}),
         ({"output_format": "png"}, {"format": OutputFormat.PNG}),
         ({"output_format": "jpeg"}, {"format": OutputFormat.JPEG}),
         ({"acceleration": "regular"}, {"acceleration": Acceleration.REGULAR}),
