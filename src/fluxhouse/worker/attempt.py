@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-import structlog
-
 from fluxhouse.core import jobs
 from fluxhouse.core.feed import Feed, Hint, ImageReady, StateChanged
 from fluxhouse.core.jobs import Job
@@ -23,14 +21,13 @@ from fluxhouse.storage.opening import Store
 from fluxhouse.storage.outputs import key_of
 from fluxhouse.tracing.spans import span
 from fluxhouse.worker.course import Course
+from fluxhouse.worker.patience import patiently
 from fluxhouse.worker.upsampling import upsampled
 
 T = TypeVar("T")
-log = structlog.get_logger()
 
 _STEP_HINT_SECONDS = 0.25
 _OUTAGE_SECONDS = 60.0  # how long a store that is out of reach is waited for, beyond its own patience
-_PAUSE_SECONDS = 0.5
 _LOOK_AGAIN_SECONDS = 5.0  # hints may be lost; the row is the truth
 
 
@@ -140,16 +137,7 @@ class Attempt:
 
 async def _surely(ask: Callable[[], Awaitable[T]]) -> T:
     """What the store says, once it can be reached: a short outage must not cost a picture that is made already."""
-    loop = asyncio.get_running_loop()
-    latest = loop.time() + _OUTAGE_SECONDS
-    while True:
-        try:
-            return await ask()
-        except StorageUnavailable as outage:
-            if loop.time() > latest:
-                raise
-            log.warning("store_waited_for", reason=outage.message)
-        await asyncio.sleep(_PAUSE_SECONDS)
+    return await patiently(ask, StorageUnavailable, _OUTAGE_SECONDS, "store_waited_for")
 
 
 async def _state_changed(hints: asyncio.Queue[Hint]) -> None:

@@ -30,13 +30,12 @@ from fluxhouse.worker.course import Course, CourseOptions, Stop
 from fluxhouse.worker.errands import JobErrands
 from fluxhouse.worker.gate import Gate
 from fluxhouse.worker.meter import WorkMeter
+from fluxhouse.worker.patience import patiently
 from fluxhouse.worker.routing import Router
 
 log = structlog.get_logger()
 
 End = Callable[[Connection, Job], Job | None]
-
-_PAUSE_SECONDS = 0.5
 
 
 class Making:
@@ -106,7 +105,13 @@ class Making:
         # The job as it was claimed: its attempt and state are the fence. One that waits again, or whose later attempt
         # runs elsewhere, is not ours to end.
         with span("settle", job.id, attempt=job.attempt):
-            ended = await self._write_surely(lambda c: end(c, job))
+            # The fence makes an end that was written twice, through a restart of the database, count once.
+            ended = await patiently(
+                lambda: self._database.write(lambda c: end(c, job)),
+                DatabaseUnavailable,
+                self._patience_seconds,
+                "settle_delayed",
+            )
         self._meter.settled(job, ended)
         self._feed.forget(job.id)
         self._feed.publish(job.id, StateChanged())
@@ -117,19 +122,6 @@ class Making:
             log.info("job_superseded", attempt=job.attempt)
         else:
             log.info("job_settled", state=ended.state, attempt=ended.attempt, images=len(ended.images))
-
-    async def _write_surely(self, end: Callable[[Connection], Job | None]) -> Job | None:
-        """Write an end through a restart of the database: the fence makes one that was written twice count once."""
-        patience = self._patience_seconds
-        while True:
-            try:
-                return await self._database.write(end)
-            except DatabaseUnavailable:
-                log.warning("settle_delayed")
-                patience -= _PAUSE_SECONDS
-                if patience <= 0:
-                    raise
-                await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _failure(error: Exception) -> GenerationFailed:
