@@ -304,7 +304,7 @@ async def test_a_late_worker_changes_nothing(stage_with, working):
     stage = stage_with(TestCard(step_seconds=0.05))
     worker = await working(stage)
     job = await stage.submit(steps=30)
-    await stage.until(job, lambda row: row.state is JobState.RUNNING)
+    await stage.until(job, lambda row: row.state is JobState.RUNNING and worker._held)
     held = list(worker._held)
     await stage.database.write(lambda c: settle.recover(c, stage.clock.now()))
     stage.bell.ring()
