@@ -3,13 +3,13 @@
 import pytest
 
 from fluxhouse.catalog.catalog import Catalog
-from fluxhouse.dialects.replicate.hosted import Shelf
+from fluxhouse.dialects.replicate.hosted import HostedModels
 from fluxhouse.generation.errors import InvalidParameter, NotFound, RequestRejected, UnsupportedParameter
 from fluxhouse.generation.image import InputImage
 from fluxhouse.generation.request import Acceleration, OutputFormat, Task
 
 CATALOG = Catalog.load()
-SHELF = Shelf(CATALOG)
+HOSTED = HostedModels(CATALOG)
 PICTURE = "https://pictures.example.com/a.png"
 NEEDED = {"flux-fill-dev": {"image": PICTURE, "mask": PICTURE}}
 
@@ -17,7 +17,7 @@ NEEDED = {"flux-fill-dev": {"image": PICTURE, "mask": PICTURE}}
 def asked(name, **sent):
     owner = "lucataco" if name == "flux-dev-multi-lora" else "black-forest-labs"
     whole = {"prompt": "a fox"} | NEEDED.get(name, {}) | sent
-    return SHELF.named(owner, name).read(whole, CATALOG, lambda value: value)
+    return HOSTED.named(owner, name).read(whole, CATALOG, lambda value: value)
 
 
 def request(name, **sent):
@@ -150,7 +150,7 @@ def test_what_cannot_be_done_here_is_refused(name, field, value):
     with pytest.raises(RequestRejected) as caught:
         asked(name, **{field: value})
     assert (type(caught.value), caught.value.field) == (UnsupportedParameter, f"input.{field}")
-    default = next(p.default for p in SHELF.named("fluxhouse", name).parameters if p.name == field)
+    default = next(p.default for p in HOSTED.named("fluxhouse", name).parameters if p.name == field)
     assert asked(name, **{field: default})
 
 
@@ -174,13 +174,13 @@ def test_null_is_no_value():
 
 def test_a_model_is_known_by_name_alias_and_version():
     """The version is the same in every installation."""
-    dev = SHELF.named("black-forest-labs", "flux-dev")
-    assert SHELF.named("fluxhouse", "flux-dev") is dev
+    dev = HOSTED.named("black-forest-labs", "flux-dev")
+    assert HOSTED.named("fluxhouse", "flux-dev") is dev
     assert dev.version == "6fb1e8a5f8e8914645091de613ba142747a0b5222e1904ba01198b48b8cdeac3"
     references = (dev.full_name, "fluxhouse/flux-dev", dev.version, f"{dev.full_name}:{dev.version}")
-    assert [SHELF.referred(reference) for reference in references] == [dev] * 4
+    assert [HOSTED.referred(reference) for reference in references] == [dev] * 4
     others = ("", ":", "flux-dev", "a/b", "a/b:c", "0" * 64, f"{dev.full_name}:{'0' * 64}", f"a/b:{dev.version}")
-    assert [SHELF.referred(reference) for reference in others] == [None] * 8
+    assert [HOSTED.referred(reference) for reference in others] == [None] * 8
     with pytest.raises(NotFound):
-        SHELF.named("somebody", "flux-dev")
-    assert len({hosted.version for hosted in SHELF.all}) == len(SHELF.all) == 13
+        HOSTED.named("somebody", "flux-dev")
+    assert len({hosted.version for hosted in HOSTED.all}) == len(HOSTED.all) == 13

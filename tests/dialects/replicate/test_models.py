@@ -4,15 +4,15 @@ import jsonschema_rs
 import pytest
 
 from fluxhouse.catalog.catalog import Catalog
-from fluxhouse.dialects.replicate.hosted import Shelf
+from fluxhouse.dialects.replicate.hosted import HostedModels
 from fluxhouse.dialects.replicate.models import openapi
 
 CATALOG = Catalog.load()
-SHELF = Shelf(CATALOG)
+HOSTED = HostedModels(CATALOG)
 PICTURE = "https://pictures.example.com/a.png"
 
 
-@pytest.mark.parametrize("hosted", SHELF.all, ids=lambda hosted: hosted.name)
+@pytest.mark.parametrize("hosted", HOSTED.all, ids=lambda hosted: hosted.name)
 def test_a_schema_is_one_and_agrees_with_the_reading(hosted):
     """It is valid; what it gives as defaults is accepted, in the order of the fields; the output has its shape."""
     schemas = openapi(hosted)["components"]["schemas"]

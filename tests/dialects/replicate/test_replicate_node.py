@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from fluxhouse.catalog.catalog import Catalog
-from fluxhouse.dialects.replicate.hosted import Shelf
+from fluxhouse.dialects.replicate.hosted import HostedModels
 
 
 def encoded(image):
@@ -64,7 +64,7 @@ def test_files_come_and_go(live, told):
 
 def test_models_are_listed_and_found(told):
     """Every one the vendor has too, each with its version."""
-    assert told["models"] == [hosted.full_name for hosted in Shelf(Catalog.load()).all]
+    assert told["models"] == [hosted.full_name for hosted in HostedModels(Catalog.load()).all]
     assert (told["found"], told["versions"], told["account"]) == (3, [True], "user")
     assert told["predictions"] > 5
 

@@ -17,7 +17,7 @@ from fluxhouse.core.submit import Refused
 from fluxhouse.core.webhooks import COMPLETED, EVENTS, OUTPUT
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import Addresses
-from fluxhouse.dialects.replicate.hosted import Hosted, Shelf
+from fluxhouse.dialects.replicate.hosted import Hosted, HostedModels
 from fluxhouse.dialects.replicate.predictions import prediction, remarks
 from fluxhouse.dialects.replicate.problems import InvalidVersion, MissingKey, failure
 from fluxhouse.dialects.submitting import Accent, Wanted, take_in
@@ -44,9 +44,9 @@ Choose = Callable[[Mapping[str, Any]], Hosted]
 class Creating:
     """`POST .../predictions`, of the version in the body or the model in the path."""
 
-    def __init__(self, door: Door, shelf: Shelf) -> None:
+    def __init__(self, door: Door, hosted: HostedModels) -> None:
         self._door = door
-        self._shelf = shelf
+        self._hosted = hosted
         self._addresses = Addresses(door)
         self._url = next(
             parameter for parameter in door.catalog.models[0].parameters if parameter.name == "webhook_url"
@@ -56,7 +56,7 @@ class Creating:
         """A prediction of what the body's `version` refers to."""
 
         def chosen(body: Mapping[str, Any]) -> Hosted:
-            found = self._shelf.referred(str(_VERSION.check(body.get("version"))))
+            found = self._hosted.referred(str(_VERSION.check(body.get("version"))))
             if found is None:
                 raise InvalidVersion
             return found
@@ -66,7 +66,7 @@ class Creating:
     async def of_model(self, request: Request) -> Response:
         """A prediction of the model that the path names."""
         owner, name = request.path_params["owner"], request.path_params["name"]
-        return await self._created(request, lambda _body: self._shelf.named(owner, name), _FIELDS)
+        return await self._created(request, lambda _body: self._hosted.named(owner, name), _FIELDS)
 
     async def _created(self, request: Request, choose: Choose, names: tuple[str, ...]) -> Response:
         door, wait = self._door, min(wait_seconds(request), LONGEST_WAIT)

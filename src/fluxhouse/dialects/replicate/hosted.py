@@ -116,7 +116,7 @@ class Hosted:
         return body | _loras(values)
 
 
-class Shelf:
+class HostedModels:
     """Every model of a catalog that the vendor has, by name and by version."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -148,7 +148,7 @@ class Shelf:
 
 def names(catalog: Catalog) -> Mapping[str, str]:
     """What the vendor calls each model of the catalog that it has, by the catalog's id."""
-    return {hosted.model.id: hosted.full_name for hosted in Shelf(catalog).all}
+    return {hosted.model.id: hosted.full_name for hosted in HostedModels(catalog).all}
 
 
 def version_of(full_name: str) -> str:

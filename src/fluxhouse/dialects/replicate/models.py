@@ -13,7 +13,7 @@ from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.creating import token_in
-from fluxhouse.dialects.replicate.hosted import Hosted, Shelf
+from fluxhouse.dialects.replicate.hosted import Hosted, HostedModels
 from fluxhouse.dialects.wire import read_body
 from fluxhouse.generation.errors import NotFound
 
@@ -27,21 +27,21 @@ _MOST_QUERY = 4 * 1024  # bytes
 class Models:
     """`GET` and `QUERY /v1/models`, `GET .../models/{owner}/{name}` and what is below it."""
 
-    def __init__(self, door: Door, shelf: Shelf) -> None:
+    def __init__(self, door: Door, hosted: HostedModels) -> None:
         self._door = door
-        self._shelf = shelf
+        self._hosted = hosted
         self._addresses = Addresses(door)
 
     def part(self, _request: Request) -> Mapping[str, Any]:
         """This dialect's part of the list of models, which OpenAI's clients ask for too."""
-        return _page([self._model(hosted) for hosted in self._shelf.all])
+        return _page([self._model(hosted) for hosted in self._hosted.all])
 
     async def search(self, request: Request) -> Response:
         """The models whose name, description or tags have every word of the body."""
         await self._door.authenticate(token_in(request), Scope.READ)
         # JavaScript's client sends the text as JSON, in quotation marks.
         words = (await read_body(request, _MOST_QUERY)).decode(errors="replace").strip('" \r\n').lower().split()
-        found = [hosted for hosted in self._shelf.all if all(word in _text(hosted) for word in words)]
+        found = [hosted for hosted in self._hosted.all if all(word in _text(hosted) for word in words)]
         return JSONResponse(_page([self._model(hosted) for hosted in found]))
 
     async def get(self, request: Request) -> Response:
@@ -71,7 +71,7 @@ class Models:
 
     async def _asked(self, request: Request) -> Hosted:
         await self._door.authenticate(token_in(request), Scope.READ)
-        return self._shelf.named(request.path_params["owner"], request.path_params["name"])
+        return self._hosted.named(request.path_params["owner"], request.path_params["name"])
 
     def _model(self, hosted: Hosted) -> Body:
         model = hosted.model

@@ -14,7 +14,7 @@ from fluxhouse.dialects.replicate import files, polling
 from fluxhouse.dialects.replicate.account import Account
 from fluxhouse.dialects.replicate.creating import Creating
 from fluxhouse.dialects.replicate.files import Files
-from fluxhouse.dialects.replicate.hosted import ALIAS, Shelf
+from fluxhouse.dialects.replicate.hosted import ALIAS, HostedModels
 from fluxhouse.dialects.replicate.models import Models
 from fluxhouse.dialects.replicate.polling import Polling
 from fluxhouse.dialects.replicate.problems import failure
@@ -35,11 +35,11 @@ PREFIXES = (
 
 def routes(door: Door) -> list[BaseRoute]:
     """Every route but the list of models. Clients of the newer kind leave `/v1` out where others write it."""
-    shelf = Shelf(door.catalog)
-    shown, kept, account = Models(door, shelf), Files(door), Account(door)
+    hosted = HostedModels(door.catalog)
+    shown, kept, account = Models(door, hosted), Files(door), Account(door)
     return [
-        *_predictions(door, shelf, "/v1"),
-        *_predictions(door, shelf, ""),
+        *_predictions(door, hosted, "/v1"),
+        *_predictions(door, hosted, ""),
         *_of_model(shown, "/v1"),
         *_of_model(shown, ""),
         Route("/v1/models", _worded(shown.search), methods=["QUERY"]),
@@ -54,11 +54,11 @@ def routes(door: Door) -> list[BaseRoute]:
 
 def listed(door: Door) -> Callable[[Request], Mapping[str, Any]]:
     """This dialect's part of `GET /v1/models`."""
-    return Models(door, Shelf(door.catalog)).part
+    return Models(door, HostedModels(door.catalog)).part
 
 
-def _predictions(door: Door, shelf: Shelf, root: str) -> list[BaseRoute]:
-    creating, polled = Creating(door, shelf), Polling(door)
+def _predictions(door: Door, hosted: HostedModels, root: str) -> list[BaseRoute]:
+    creating, polled = Creating(door, hosted), Polling(door)
     return [
         _route(f"{root}/predictions", {"GET": polled.list, "POST": creating.of_version}, *polling.LIST_PARAMETERS),
         _route(f"{root}/predictions/{{prediction}}", {"GET": polled.get}),
