@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from urllib.parse import urlencode
@@ -10,6 +9,7 @@ from urllib.parse import urlencode
 from starlette.datastructures import QueryParams
 
 from fluxhouse.console.queries import day_of
+from fluxhouse.core.cursors import cursor_of, place_of
 from fluxhouse.core.job_search import Search
 from fluxhouse.core.jobs import OPEN_STATES, Job, JobState
 from fluxhouse.generation.errors import InvalidParameter
@@ -21,9 +21,6 @@ STATES = {
     "failed": ("Failed", frozenset({JobState.FAILED})),
     "cancelled": ("Cancelled", frozenset({JobState.CANCELLED})),
 }
-_CURSOR = re.compile(r"(\d{1,17})-([0-9a-f]{32})")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ class GalleryQuery:
         """The address of the page after the one that ends with that job."""
         asked = {"q": self.text, "model": self.model, "key": self.key, "state": self.state}
         asked |= {"from": self.first, "to": self.last}
-        asked["before"] = f"{(last.created_at - _EPOCH) // _MICROSECOND}-{last.id}"
+        asked["before"] = cursor_of(last.created_at, last.id)
         return f"/gallery?{urlencode({name: value for name, value in asked.items() if value})}"
 
 
@@ -79,7 +76,7 @@ def _day(text: str, field: str) -> datetime | None:
 def _place(text: str) -> tuple[datetime, str] | None:
     if not text:
         return None
-    match = _CURSOR.fullmatch(text)
-    if match is None:
-        raise InvalidParameter("`before` must be one that an earlier page gave", field="before")
-    return _EPOCH + int(match[1]) * _MICROSECOND, match[2]
+    try:
+        return place_of(text)
+    except ValueError:
+        raise InvalidParameter("`before` must be one that an earlier page gave", field="before") from None

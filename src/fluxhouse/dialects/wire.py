@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from fluxhouse.core.cursors import place_of
 from fluxhouse.core.idempotency import MAX_LENGTH, IdempotencyKey
 from fluxhouse.core.limits import WINDOW, Window
 from fluxhouse.generation.errors import InvalidParameter, RateLimited, RequestRejected
@@ -28,8 +27,6 @@ BODY_SECONDS = 120.0  # a whole body
 _LARGE_BYTES = 1024 * 1024  # from here on a body is hashed and parsed beside the event loop
 
 _VISIBLE_ASCII = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _WINDOW_SECONDS = int(WINDOW.total_seconds())
 
 
@@ -156,24 +153,14 @@ def refuse_query(request: Request, allowed: Collection[str] = ()) -> None:
             raise InvalidParameter(f"`{shown}` is given twice.", field=shown)
 
 
-def cursor_of(created_at: datetime, last_id: str) -> str:
-    """An opaque text that says after which entry a page begins."""
-    place = f"{(created_at - _EPOCH) // _MICROSECOND}:{last_id}"
-    return base64.urlsafe_b64encode(place.encode()).rstrip(b"=").decode()
-
-
 def cursor_in(request: Request) -> tuple[datetime, str] | None:
-    """What `cursor_of` wrote; raises `InvalidParameter`."""
+    """What `cursors.cursor_of` wrote; raises `InvalidParameter`."""
     text = request.query_params.get("cursor")
     if text is None:
         return None
     try:
-        place = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
-        microseconds, _, last_id = place.partition(":")
-        if len(microseconds) > 18 or not (last_id.isascii() and last_id.isalnum()):
-            raise ValueError(place)
-        return _EPOCH + int(microseconds) * _MICROSECOND, last_id
-    except (ValueError, OverflowError, binascii.Error):
+        return place_of(text)
+    except ValueError:
         raise InvalidParameter("`cursor` must be one that an earlier page gave", field="cursor") from None
 
 

@@ -6,13 +6,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core import job_search, jobs, queue
+from fluxhouse.core.cursors import cursor_of
 from fluxhouse.core.job_search import Search
 from fluxhouse.core.jobs import JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.native import bodies
 from fluxhouse.dialects.native.reading import bearer, number_in
-from fluxhouse.dialects.wire import cursor_in, cursor_of
+from fluxhouse.dialects.wire import cursor_in
 from fluxhouse.generation.errors import Conflict, Gone, InvalidParameter
 
 _STATES = {status: state for state, status in bodies.STATUSES.items()}

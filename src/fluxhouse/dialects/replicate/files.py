@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core import accounts, files, webhook_secrets
+from fluxhouse.core.cursors import cursor_of
 from fluxhouse.core.files import LONGEST_NAME, File
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.dialects.dialect import Door
@@ -25,7 +26,7 @@ from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.creating import token_in
 from fluxhouse.dialects.replicate.spelling import moment, own_id, spelled
 from fluxhouse.dialects.uploading import Upload, admit, keep
-from fluxhouse.dialects.wire import WrongMediaType, cursor_in, cursor_of
+from fluxhouse.dialects.wire import WrongMediaType, cursor_in
 from fluxhouse.generation.errors import InvalidParameter, UnknownFile
 from fluxhouse.storage import images
 

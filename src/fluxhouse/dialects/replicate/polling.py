@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core import job_search, jobs
+from fluxhouse.core.cursors import cursor_of
 from fluxhouse.core.job_search import Search
 from fluxhouse.core.keys import Scope
 from fluxhouse.dialects.dialect import Door
@@ -16,7 +17,7 @@ from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.creating import token_in
 from fluxhouse.dialects.replicate.predictions import prediction
 from fluxhouse.dialects.replicate.spelling import own_id
-from fluxhouse.dialects.wire import cursor_in, cursor_of
+from fluxhouse.dialects.wire import cursor_in
 from fluxhouse.generation.errors import InvalidParameter, JobAlreadyEnded, UnknownJob
 
 PAGE = 100
