@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fluxhouse.generation.errors import UnknownFile
+from fluxhouse.generation.request import OutputFormat
 from fluxhouse.storage.storage import Storage
-
-_CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,10 @@ async def keep_examples(storage: Storage, model_id: str, made: Sequence[Example]
 
 async def example_file(storage: Storage, model_id: str, name: str) -> tuple[bytes, str]:
     """The bytes of an example's file and their type; raises `UnknownFile`."""
-    content_type = _CONTENT_TYPES.get(name.rpartition(".")[2])
-    if content_type is None or "/" in name:
+    format = OutputFormat.of_file(name)
+    if format is None or "/" in name:
         raise UnknownFile
-    return await storage.get(_file_key(model_id, name)), content_type
+    return await storage.get(_file_key(model_id, name)), format.content_type
 
 
 def _index_key(model_id: str) -> str:

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 from fluxhouse.catalog.model import Model
 from fluxhouse.console.literals import java, javascript, php, python, shell
-from fluxhouse.generation.request import Task
+from fluxhouse.generation.request import OutputFormat, Task
 
 KEY_VARIABLE: Final = "FLUXHOUSE_API_KEY"
 _PICTURES = ("input_image", "input_images", "image_url", "image", "mask")
-_CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 # What the vendors' fields can say; a request with more is shown in our own words only.
 _REPLICATE = {"prompt", "aspect_ratio", "seed", "num_outputs", "output_format", "output_quality", *_PICTURES} - {
     "input_images"
@@ -94,7 +93,7 @@ def _curl(asked: Asked) -> str:
         "-H 'Prefer: wait=60'",
     ]
     if asked.makes_one:
-        lines += [f"-H 'Accept: {_CONTENT_TYPES[asked.file_type]}'", f"-o picture.{asked.file_type}"]
+        lines += [f"-H 'Accept: {OutputFormat(asked.file_type).content_type}'", f"-o picture.{asked.file_type}"]
     return " \\\n  ".join([*lines, f"-d {shell(json.dumps(asked.body, indent=2, ensure_ascii=False))}"]) + "\n"
 
 
@@ -185,7 +184,7 @@ foreach ($job['output']['images'] as $number => $image) {{
 
 
 def _java(asked: Asked) -> str:
-    accept = _CONTENT_TYPES[asked.file_type] if asked.makes_one else "application/json"
+    accept = OutputFormat(asked.file_type).content_type if asked.makes_one else "application/json"
     file = f"picture.{asked.file_type}" if asked.makes_one else "job.json"
     lines = json.dumps(asked.body, indent=2, ensure_ascii=False).splitlines(keepends=True)
     body = "\n                + ".join(java(line) for line in lines)

@@ -9,9 +9,9 @@ from starlette.routing import BaseRoute, Route
 from fluxhouse.core import jobs
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.generation.errors import Gone, UnknownFile
+from fluxhouse.generation.request import OutputFormat
 from fluxhouse.storage.ranges import etag_of, selected
 
-_CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 # Whatever a file holds, a browser shows it as a picture of this type or not at all.
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
@@ -38,8 +38,8 @@ class Outputs:
         query = request.query_params
         expires, now = query.get("expires", ""), self._door.clock.now()
         self._door.signer.check(key, expires, query.get("signature", ""), now)
-        content_type = _CONTENT_TYPES.get(file.rpartition(".")[2])
-        if content_type is None:
+        format = OutputFormat.of_file(file)
+        if format is None:
             raise UnknownFile
         content = await self._content(job, key)
         etag = etag_of(key, len(content))
@@ -53,7 +53,7 @@ class Outputs:
         headers = span.headers(len(content), etag) | _SAFE
         headers["Cache-Control"] = f"private, immutable, max-age={max(0, int(expires) - int(now.timestamp()))}"
         headers["Content-Disposition"] = f'inline; filename="{job}-{file}"'
-        return Response(content[span.start : span.stop], span.status, headers, content_type)
+        return Response(content[span.start : span.stop], span.status, headers, format.content_type)
 
     async def _content(self, job_id: str, key: str) -> bytes:
         """The bytes; an address we signed whose file is no more was deleted before its time.

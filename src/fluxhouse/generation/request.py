@@ -29,6 +29,12 @@ class OutputFormat(StrEnum):
     def content_type(self) -> str:
         return "image/jpeg" if self is OutputFormat.JPEG else f"image/{self.value}"
 
+    @classmethod
+    def of_file(cls, name: str) -> OutputFormat | None:
+        """By the file's ending; None for any other."""
+        ending = name.rpartition(".")[2]
+        return next((format for format in cls if format.value == ending), None)
+
 
 class Acceleration(StrEnum):
     """How much exactness a caller trades for speed; see docs/architecture.md."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from fluxhouse.generation.request import OutputFormat
 from fluxhouse.storage.opening import Store
 
-_EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+_ENDINGS = {format.content_type: format.value for format in OutputFormat}
 
 
 def folder_of(job_id: str) -> str:
@@ -14,7 +15,7 @@ def folder_of(job_id: str) -> str:
 
 def key_of(job_id: str, index: int, content_type: str) -> str:
     """The key of image `index`, the same in every attempt, so that a later one overwrites what an earlier one left."""
-    return f"{folder_of(job_id)}{index}.{_EXTENSIONS[content_type]}"
+    return f"{folder_of(job_id)}{index}.{_ENDINGS[content_type]}"
 
 
 async def remove_all(store: Store, job_id: str) -> None:
