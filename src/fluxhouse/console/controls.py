@@ -9,6 +9,7 @@ from fluxhouse.catalog.loras import DEFAULT_SCALE, SCALE_OF_SEVERAL
 from fluxhouse.catalog.loras import PARAMETERS as LORA_PARAMETERS
 from fluxhouse.catalog.model import Model
 from fluxhouse.catalog.parameter import Parameter
+from fluxhouse.console.docs import own_default
 from fluxhouse.generation.backend import Serving
 
 # Asked for beside the form: the ratio picker takes sizes along, and the page itself follows its jobs.
@@ -109,13 +110,7 @@ def _kind(parameter: Parameter, model: Model) -> str:
 
 
 def _default(parameter: Parameter, served: Serving | None) -> str:
-    if parameter.default is not None:
-        return str(parameter.default)
-    if served is not None and parameter.name == "num_inference_steps":
-        return str(served.steps)
-    if served is not None and parameter.name == "guidance_scale" and served.guidance is not None:
-        return f"{served.guidance:g}"
-    return ""
+    return own_default(parameter, served) if parameter.default is None else str(parameter.default)
 
 
 def _most_pictures(model: Model) -> int:

@@ -198,11 +198,17 @@ def _default(parameter: Parameter, served: Serving | None) -> str:
         return "true" if parameter.default else "false"
     if parameter.default is not None:
         return str(parameter.default)
+    own = own_default(parameter, served)
+    return f"- ({own} here)" if own else "-"
+
+
+def own_default(parameter: Parameter, served: Serving | None) -> str:
+    """What the serving backend does where the contract prints no default; nothing where it says nothing either."""
     if served is not None and parameter.name == "num_inference_steps":
-        return f"- ({served.steps} here)"
+        return str(served.steps)
     if served is not None and parameter.name == "guidance_scale" and served.guidance is not None:
-        return f"- ({served.guidance:g} here)"
-    return "-"
+        return f"{served.guidance:g}"
+    return ""
 
 
 def _error_rows() -> list[tuple[int, str, str]]:
