@@ -10,6 +10,7 @@ import threading
 import httpx2
 import pytest
 
+from fluxhouse.cli.bench.subject import Subject
 from fluxhouse.core import jobs
 from fluxhouse.database.database import Database
 
@@ -25,17 +26,27 @@ def restored(one, tar, folder):
     return subprocess.run(line, capture_output=True, text=True, check=False, env=one._environment)
 
 
-@pytest.fixture
-def serving(subject, tmp_path):
-    one = subject()
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory):
+    """One server for the module, on the folder `house` beside which nothing else is."""
+    house = tmp_path_factory.mktemp("backup") / "house"
+    house.mkdir()
+    one = Subject(house, environment={"FLUXHOUSE_MODELS": "*=testcard"})
     one.start()
     one.wait_until("/readyz")
-    return one
+    yield one
+    one.close()
 
 
-def test_a_backup_under_load_is_restored_whole(serving, subject, tmp_path):
+@pytest.fixture(scope="module")
+def house(serving):
+    """The folder that is served."""
+    return serving._folder
+
+
+def test_a_backup_under_load_is_restored_whole(serving, house, subject, tmp_path):
     """Taken while jobs come and end: every credit adds up, every finished job's picture is there, keys work."""
-    house, tar, elsewhere = tmp_path / "house", tmp_path / "backup.tar", tmp_path / "elsewhere"
+    tar, elsewhere = tmp_path / "backup.tar", tmp_path / "elsewhere"
     first = httpx2.post(
         serving.url + "/api/v1/models/flux-dev/run", json=SMALL, headers=headers(house) | {"Prefer": "wait"}
     ).json()
@@ -83,25 +94,25 @@ def finished_jobs_have_their_pictures(folder):
             assert (folder / "files" / image.key).stat().st_size == image.size_bytes
 
 
-def test_nothing_is_replaced(serving, tmp_path):
+def test_nothing_is_replaced(house, fluxhouse, tmp_path):
     """An existing file is not overwritten, nor a folder in use, nor one that holds anything."""
     tar, full = tmp_path / "backup.tar", tmp_path / "full"
-    assert serving.command("backup", str(tar)).returncode == 0
-    again = serving.command("backup", str(tar))
-    assert (again.returncode, "replaces nothing" in again.stderr) == (1, True)
-    in_use = restored(serving, tar, tmp_path / "house")
-    assert (in_use.returncode, "another fluxhouse" in in_use.stderr) == (1, True)
+    assert fluxhouse("backup", str(tar), "--data", str(house)).code == 0
+    again = fluxhouse("backup", str(tar), "--data", str(house))
+    assert (again.code, "replaces nothing" in again.err) == (1, True)
+    in_use = fluxhouse("restore", str(tar), "--data", str(house))
+    assert (in_use.code, "another fluxhouse" in in_use.err) == (1, True)
     full.mkdir()
     (full / "mine").write_text("mine")
-    refused = restored(serving, tar, full)
-    assert (refused.returncode, "is not empty" in refused.stderr) == (1, True)
+    refused = fluxhouse("restore", str(tar), "--data", str(full))
+    assert (refused.code, "is not empty" in refused.err) == (1, True)
     assert sorted(path.name for path in full.iterdir()) == ["lock", "mine"]
 
 
-def test_a_damaged_archive_leaves_nothing_behind(serving, tmp_path):
+def test_a_damaged_archive_leaves_nothing_behind(house, fluxhouse, tmp_path):
     """A cut, foreign or poisoned archive is refused in one sentence, and the folder stays empty."""
     tar = tmp_path / "backup.tar"
-    assert serving.command("backup", str(tar)).returncode == 0
+    assert fluxhouse("backup", str(tar), "--data", str(house)).code == 0
     cut = tmp_path / "cut.tar"
     cut.write_bytes(tar.read_bytes()[: tar.stat().st_size // 2])
     noise = tmp_path / "noise.tar"
@@ -113,9 +124,9 @@ def test_a_damaged_archive_leaves_nothing_behind(serving, tmp_path):
         archive.addfile(tarfile.TarInfo("files/../../escaped"))
     for index, broken in enumerate((cut, noise, poisoned, tmp_path / "missing.tar")):
         folder = tmp_path / f"new-{index}"
-        refused = restored(serving, broken, folder)
-        assert refused.returncode == 1, broken
-        assert refused.stderr.count("\n") == 1, refused.stderr
+        refused = fluxhouse("restore", str(broken), "--data", str(folder))
+        assert refused.code == 1, broken
+        assert refused.err.count("\n") == 1, refused.err
         assert [path.name for path in folder.rglob("*") if path.is_file()] == ["lock"]
     assert not (tmp_path / "escaped").exists()
 
