@@ -1,9 +1,11 @@
-"""Where a page of a listing begins: the entry before it, as one opaque text."""
+"""Where a page of a listing begins: the entry before it, as one opaque text and as a condition on rows."""
 
 from __future__ import annotations
 
 import base64
 from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import ColumnElement, Table
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -26,3 +28,10 @@ def place_of(cursor: str) -> tuple[datetime, str]:
         return _EPOCH + int(microseconds) * _MICROSECOND, last_id
     except OverflowError:
         raise ValueError(cursor) from None
+
+
+def beyond(listed: Table, place: tuple[datetime, str]) -> ColumnElement[bool]:
+    """Rows of a table with `created_at` and `id` that come after that place where the newest come first."""
+    created_at, last_id = place
+    # The first condition alone lets an index on the time lead there.
+    return (listed.c.created_at <= created_at) & ((listed.c.created_at < created_at) | (listed.c.id < last_id))

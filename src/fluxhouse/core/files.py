@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from fluxhouse.core import accounts
+from fluxhouse.core.cursors import beyond
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import FileQuotaExceeded, UnknownFile
 
@@ -123,9 +124,7 @@ def page(
     """An account's unexpired files, newest first; `before` is the `(created_at, id)` of the last one seen."""
     mine = select(files).where(files.c.account_id == account_id, files.c.expires_at > now)
     if before is not None:
-        created_at, file_id = before
-        older = (files.c.created_at < created_at) | ((files.c.created_at == created_at) & (files.c.id < file_id))
-        mine = mine.where(older)
+        mine = mine.where(beyond(files, before))
     ordered = mine.order_by(files.c.created_at.desc(), files.c.id.desc()).limit(limit)
     return [_from_row(row) for row in connection.execute(ordered)]
 

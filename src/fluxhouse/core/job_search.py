@@ -8,6 +8,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select
 
+from fluxhouse.core.cursors import beyond
 from fluxhouse.core.jobs import Job, JobState, from_row, jobs
 
 
@@ -32,9 +33,7 @@ def found(connection: Connection, account_id: str, search: Search, limit: int) -
     """The account's jobs that fit, newest first."""
     conditions = [jobs.c.account_id == account_id]
     if search.before is not None:
-        created_at, job_id = search.before
-        older = (jobs.c.created_at < created_at) | ((jobs.c.created_at == created_at) & (jobs.c.id < job_id))
-        conditions += [jobs.c.created_at <= created_at, older]
+        conditions.append(beyond(jobs, search.before))
     if search.since is not None:
         conditions.append(jobs.c.created_at >= search.since)
     if search.until is not None:
