@@ -36,6 +36,11 @@ def test_weights_that_are_none_are_fatal(fluxhouse, monkeypatch):
     examined = fluxhouse("doctor")
     assert examined.code == 1
     assert "FAIL  models" in examined.out
+    assert "mend FLUXHOUSE_MODELS" in examined.out
+    monkeypatch.setenv("FLUXHOUSE_MODELS", "*=testcard")
+    monkeypatch.setenv("FLUXHOUSE_SAFETY_CHECKER", "/nowhere")
+    examined = fluxhouse("doctor")
+    assert (examined.code, examined.out.count("mend FLUXHOUSE_SAFETY_CHECKER")) == (1, 2)
 
 
 def test_the_language_model_is_named(fluxhouse, monkeypatch):

@@ -1,7 +1,11 @@
 """`fluxhouse generate` makes a picture without server and database, by the catalog's own rules."""
 
+from dataclasses import replace
+
 import pytest
 from PIL import Image
+
+from fluxhouse.engine.testcard import TestCard
 
 
 @pytest.mark.parametrize(("name", "kind"), [("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.webp", "WEBP")])
@@ -77,4 +81,13 @@ def test_what_the_catalog_refuses_is_refused(fluxhouse, tmp_path, monkeypatch, a
     assert refused.code == 1
     assert complaint in refused.err
     assert "painting" not in refused.err
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_a_picture_that_is_withheld_is_not_written(fluxhouse, tmp_path, monkeypatch):
+    """A black one in its place would only look like a failure; the command says why there is none."""
+    paint = TestCard._made
+    monkeypatch.setattr(TestCard, "_made", lambda *asked: replace(paint(*asked), nsfw=True, withheld=True))
+    refused = fluxhouse("generate", "a red fox", "-o", str(tmp_path / "a.png"))
+    assert (refused.code, "safety checker withheld the picture" in refused.err) == (1, True)
     assert not (tmp_path / "a.png").exists()

@@ -77,7 +77,8 @@ def make_backends(settings: Settings, catalog: Catalog) -> Made:
         for model, source in named
         if source not in cards and (model, source) not in elsewhere
     }
-    engines = [engine for name in (builtin.NAME, _REAL) if (engine := _engine(name, weights, settings)) is not None]
+    checker, names = _checker(settings), (builtin.NAME, _REAL)
+    engines = [engine for name in names if (engine := _engine(name, weights, settings, checker)) is not None]
     by_engine = {model: engine for engine in engines for model in engine.serving}
 
     def made_by(model: str, source: str) -> Backend:
@@ -160,7 +161,7 @@ def require_engine_packages() -> None:
         raise EngineMissing(f"the engine needs {', '.join(missing)}: install with pip install 'fluxhouse[engine]'")
 
 
-def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) -> Engine | None:
+def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings, checker: Path | None) -> Engine | None:
     """The engine of that name with the weights it may show under it; None where there are none."""
     models = {model: one for model, one in weights.items() if _shown_name(Place(*one.places), settings) == name}
     if not models:
@@ -176,7 +177,7 @@ def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings) 
             threads,
             readable=readable,
             model_bytes=settings.model_bytes,
-            checker=_checker(settings),
+            checker=checker,
             hang_seconds=settings.hang_after.total_seconds(),
             survey_seconds=0.5 if settings.device == "cpu" else 5.0,  # There the largest packs are worth proving.
         )

@@ -133,7 +133,7 @@ def _models(settings: Settings) -> Finding:
     try:
         serving = make_backends(settings, Catalog.load()).serving
     except SettingsRefused as error:
-        return Finding("models", str(error), "mend FLUXHOUSE_MODELS", fatal=True)
+        return Finding("models", str(error), f"mend {str(error).partition(':')[0]}", fatal=True)
     names = ", ".join(sorted({facts.backend for facts in serving.values()}))
     return Finding("models", f"{len(serving)} served by {names}")
 

@@ -82,6 +82,8 @@ def generate(
     body |= {name: ["file_0"] * len(paths) if name == REFERENCES else "file_0" for name, paths in pictures.items()}
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
     made = _made(settings, parsed, pictures, written_as)
+    if made.withheld:
+        raise Refusal("the safety checker withheld the picture: nothing was written")
     try:
         output.write_bytes(made.content)
     except OSError as error:

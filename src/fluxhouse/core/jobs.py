@@ -216,7 +216,7 @@ class Job:
     @property
     def all_withheld(self) -> bool:
         """Whether it has failed because moderation withheld every picture: what stands in their places is there."""
-        return self.state is JobState.FAILED and bool(self.images)
+        return self.state is JobState.FAILED and bool(self.images) and not self.shown
 
 
 def insert_queued(connection: Connection, job: Job) -> None:
