@@ -91,7 +91,8 @@ class Lora:
     """A registered LoRA; give it, or its `id`, wherever a model takes one.
 
     `format` says who spells it so, `source` where it was fetched from, None for a file that was handed in.
-    `ignored_tensors` are those for the text encoders, to which LoRAs are not applied.
+    `ignored_tensors` are those for the text encoders, to which LoRAs are not applied; `trigger` are the words that a
+    prompt needs for it, where its file says any.
     """
 
     id: str
@@ -102,6 +103,7 @@ class Lora:
     ignored_tensors: int
     created_at: datetime
     source: str | None = None
+    trigger: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

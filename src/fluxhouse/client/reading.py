@@ -91,6 +91,7 @@ def lora_of(body: Body) -> Lora:
         ignored_tensors=body["ignoredTensors"],
         created_at=datetime.fromisoformat(body["createdAt"]),
         source=body.get("source"),
+        trigger=body.get("trigger"),
     )
 
 

@@ -28,6 +28,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert  # SQLite compiles i
 from fluxhouse.core import accounts, jobs
 from fluxhouse.database.schema import Instant, metadata
 from fluxhouse.generation.errors import FileQuotaExceeded, UnknownLora
+from fluxhouse.generation.lora_layout import LONGEST_TRIGGER
 
 QUOTA_BYTES = 10 * 1000**3  # what the registered LoRAs of one account may take
 QUOTA_COUNT = 200
@@ -44,6 +45,7 @@ lora_files = Table(
     Column("ignored", Integer, nullable=False),
     Column("used_at", Instant, nullable=False),
     Column("removed_at", Instant),
+    Column("trigger_words", String(LONGEST_TRIGGER)),
     Index("ix_lora_files_used_at", "used_at"),
 )
 lora_places = Table(
@@ -73,12 +75,17 @@ _PLACED = exists().where(lora_places.c.sha256 == lora_files.c.sha256)
 
 @dataclass(frozen=True, slots=True)
 class LoraFile:
-    """A file in the store; `ignored` counts its tensors for text encoders, which are not applied."""
+    """A file in the store.
+
+    `ignored` counts its tensors for text encoders, which are not applied; `trigger` are the words that it answers to,
+    where it says any.
+    """
 
     sha256: str
     size_bytes: int
     format: str
     ignored: int
+    trigger: str | None = None
 
     @property
     def key(self) -> str:
@@ -140,6 +147,7 @@ def add(connection: Connection, file: LoraFile, now: datetime) -> None:
         "format": file.format,
         "ignored": file.ignored,
         "used_at": now,
+        "trigger_words": file.trigger,
     }
     connection.execute(upsert(lora_files).values(values).on_conflict_do_nothing())
 
@@ -286,7 +294,7 @@ def _owned_rows(account_id: str) -> Any:
 
 
 def _file(row: Row[Any]) -> LoraFile:
-    return LoraFile(row.sha256, row.size_bytes, row.format, row.ignored)
+    return LoraFile(row.sha256, row.size_bytes, row.format, row.ignored, row.trigger_words)
 
 
 def _lora(row: Row[Any]) -> RegisteredLora:

@@ -23,7 +23,7 @@ from fluxhouse.core.shelf import Shelf
 from fluxhouse.database.database import Database
 from fluxhouse.dialects.intake import require_means
 from fluxhouse.generation.errors import LoraRefused, RequestRejected, UnknownLora
-from fluxhouse.generation.lora_layout import layout_of
+from fluxhouse.generation.lora_layout import layout_of, trigger_of
 from fluxhouse.generation.request import Lora
 from fluxhouse.storage.drafts import Drafts
 from fluxhouse.storage.fetch import Fetcher
@@ -186,7 +186,7 @@ def _examined(path: Path) -> LoraFile:
     layout = layout_of(header.tensors, header.metadata)
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return LoraFile(sha256, path.stat().st_size, layout.format, len(layout.ignored))
+    return LoraFile(sha256, path.stat().st_size, layout.format, len(layout.ignored), trigger_of(header.metadata))
 
 
 @contextmanager

@@ -16,6 +16,8 @@ Part = Literal["down", "up", "alpha"]
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 _SCALARS = FLOATS | {"I64", "I32", "I16"}
+LONGEST_TRIGGER = 300
+_TRIGGER = "modelspec.trigger_phrase"
 _METADATA = "lora_adapter_metadata"  # where diffusers and peft note what no tensor says
 _MOST_ALPHAS = 2000  # FLUX.1 has some 500 linear layers
 _WEIGHT = re.compile(r"(.+?)\.(?:lora[_.])?(down|up|A|B)(?:\.\w+)?\.weight")  # peft may name its adapter
@@ -79,6 +81,15 @@ def layout_of(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Lay
     pairs = tuple(_pair(module, names, tensors, adapter) for module, names in parts.items())
     _refuse_twice(pairs)
     return Layout(format_of(parts), pairs, ignored)
+
+
+def trigger_of(metadata: Mapping[str, str]) -> str | None:
+    """The words that a prompt needs for the LoRA to be seen, where the file's author wrote them down.
+
+    As https://github.com/Stability-AI/ModelSpec names them; at most `LONGEST_TRIGGER` characters of them.
+    """
+    words = " ".join(metadata.get(_TRIGGER, "").split())[:LONGEST_TRIGGER]
+    return words if words and words.isprintable() else None
 
 
 def _parts(names: list[str]) -> dict[str, dict[Part, str]]:

@@ -7,8 +7,10 @@ import re
 import subprocess
 import time
 
+import httpx2
 import pytest
 from PIL import Image
+from tests.dialects.native.conftest import make_lora_file
 
 KEY = "FLUXHOUSE_API_KEY"
 WIDTHS = (360, 1280, 2560)
@@ -132,6 +134,20 @@ def test_a_dropped_picture_is_edited_by_kontext(page):
     slider = page.get_by_label("Reveal the picture before")
     slider.press("ArrowLeft")
     assert slider.input_value() == "49"
+
+
+def test_the_words_that_a_lora_answers_to_are_offered(page, house, made):
+    """Once the LoRA is chosen by its id; they come behind what is already asked for."""
+    content = make_lora_file(**{"modelspec.trigger_phrase": "in ada's style"})
+    headers = {"Authorization": f"Bearer {made['key']}", "Content-Type": "application/octet-stream"}
+    lora = httpx2.post(f"{house.url}/api/v1/loras?name=ada", content=content, headers=headers).json()["loraId"]
+    page.goto("/playground/flux-dev")
+    page.get_by_label("Prompt", exact=True).fill("a fox")
+    page.get_by_role("button", name="Add a LoRA").click()
+    page.locator(f"#lora-names option[value={lora}]").wait_for(state="attached")
+    page.locator(".lora [data-name]").fill(lora)
+    page.get_by_role("button", name="Add to the prompt").click()
+    assert page.get_by_label("Prompt", exact=True).input_value() == "a fox, in ada's style"
 
 
 def test_a_top_up_is_paid_at_the_till_and_credited(page):

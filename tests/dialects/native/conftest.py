@@ -15,14 +15,14 @@ import pytest
 LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
-def make_lora_file(seed: float = 0.0, module: str = "transformer.x_embedder", rows: int = 6) -> bytes:
+def make_lora_file(seed: float = 0.0, module: str = "transformer.x_embedder", rows: int = 6, **metadata: str) -> bytes:
     """A small whole safetensors file; another seed is another content."""
     shapes = {f"{module}.lora_A.weight": (2, 4), f"{module}.lora_B.weight": (rows, 2)}
     entries, end = {}, 0
     for name, (height, width) in shapes.items():
         begin, end = end, end + 4 * height * width
         entries[name] = {"dtype": "F32", "shape": [height, width], "data_offsets": [begin, end]}
-    text = json.dumps(entries).encode()
+    text = json.dumps(entries | ({"__metadata__": metadata} if metadata else {})).encode()
     return struct.pack("<Q", len(text)) + text + struct.pack("<f", seed) * (end // 4)
 
 

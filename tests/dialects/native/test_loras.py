@@ -66,6 +66,18 @@ async def test_a_lora_is_kept_and_described(hub_house, hub, lora_file):
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "lora_not_found")
 
 
+async def test_the_words_that_a_lora_answers_to_are_told(hub_house, lora_file):
+    """As its author wrote them into the file, on one line; nothing where there are none, or none that can be shown."""
+    said = {"modelspec.trigger_phrase": " in the style\n of  ada "}
+    told = await upload(hub_house, lora_file(1, **said))
+    assert told["trigger"] == "in the style of ada"
+    assert (await hub_house.client.get("/api/v1/loras")).json()["loras"] == [told]
+    for number, words in enumerate(("", "\0"), start=2):
+        assert "trigger" not in await upload(hub_house, lora_file(number, **{"modelspec.trigger_phrase": words}))
+    long = await upload(hub_house, lora_file(4, **{"modelspec.trigger_phrase": "x" * 1000}))
+    assert long["trigger"] == "x" * 300
+
+
 async def test_sent_again_it_is_the_same_lora(hub_house, lora_file):
     """The same content under the same name is one entry, under another name a second one of one file."""
     first = await upload(hub_house, lora_file())

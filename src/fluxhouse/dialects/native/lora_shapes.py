@@ -26,8 +26,9 @@ _LORA = closed(
         },
         "createdAt": {"type": "string", "format": "date-time", "description": "When it was registered."},
         "source": {"type": "string", "description": "Where it was fetched from; absent where it was uploaded."},
+        "trigger": {"type": "string", "description": "The words that a prompt needs for it, where its file says any."},
     },
-    optional=("source",),
+    optional=("source", "trigger"),
 )
 
 

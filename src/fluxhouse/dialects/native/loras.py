@@ -134,7 +134,7 @@ def _without_suffix(filename: str) -> str:
 
 
 def _body(lora: RegisteredLora) -> dict[str, object]:
-    known: dict[str, object] = {"source": lora.source} if lora.source is not None else {}
+    known = {"source": lora.source, "trigger": lora.file.trigger}
     return {
         "loraId": f"{LORA_PREFIX}{lora.id}",
         "name": lora.name,
@@ -143,5 +143,5 @@ def _body(lora: RegisteredLora) -> dict[str, object]:
         "sha256": lora.file.sha256,
         "ignoredTensors": lora.file.ignored,
         "createdAt": instant(lora.created_at),
-        **known,
+        **{name: text for name, text in known.items() if text is not None},
     }

@@ -3,11 +3,20 @@ import { API, ask } from './api.js';
 
 const place = document.querySelector('[data-loras]');
 const rows = place?.querySelector('[data-rows]');
+const triggers = new Map();
 
 function add(name = '', scale = Number(place.dataset.default)) {
   const row = place.querySelector('template').content.cloneNode(true).firstElementChild;
   const number = row.querySelector('[data-scale]'), range = row.querySelector('[data-strength]');
-  row.querySelector('[data-name]').value = name;
+  const named = row.querySelector('[data-name]');
+  named.value = name;
+  named.addEventListener('input', () => advise(row));
+  row.querySelector('[data-say]').addEventListener('click', () => {
+    const prompt = document.getElementById('prompt');
+    prompt.value = [prompt.value.trim(), triggers.get(named.value)].filter(Boolean).join(', ');
+    changed();
+    prompt.focus();
+  });
   number.value = range.value = scale;
   range.addEventListener('input', () => { number.value = range.value; });
   number.addEventListener('input', () => { range.value = number.value; });
@@ -17,8 +26,16 @@ function add(name = '', scale = Number(place.dataset.default)) {
     place.querySelector('[data-more]').focus();
   });
   rows.append(row);
+  advise(row);
   changed();
   return row;
+}
+
+// What its file says that a prompt needs for it.
+function advise(row) {
+  const words = triggers.get(row.querySelector('[data-name]').value), place = row.querySelector('[data-advice]');
+  place.hidden = !words;
+  place.querySelector('q').textContent = words ?? '';
 }
 
 function changed() {
@@ -52,6 +69,8 @@ async function offer() {
     option.label = name;
     return option;
   }));
+  for (const { loraId, trigger } of loras) if (trigger) triggers.set(loraId, trigger);
+  [...rows.children].forEach(advise);
 }
 
 if (place) {
