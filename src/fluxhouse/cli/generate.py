@@ -82,8 +82,6 @@ def generate(
     body |= {name: ["file_0"] * len(paths) if name == REFERENCES else "file_0" for name, paths in pictures.items()}
     parsed = Catalog.load().parse(model, {name: value for name, value in body.items() if value is not None})
     made = _made(settings, parsed, pictures, written_as)
-    if made.withheld:
-        raise Refusal("the safety checker withheld the picture: nothing was written")
     try:
         output.write_bytes(made.content)
     except OSError as error:
@@ -115,7 +113,10 @@ def _made(
         asked = dict.fromkeys(name for name, _ in parsed.input_values)
         inputs, paths = _inputs([(name, path) for name in asked for path in pictures[name]], Path(scratch))
         request = replace(parsed.request(inputs, secrets.randbelow(2**32)), format=written_as)
-        return asyncio.run(_make(settings, request, paths))
+        made = asyncio.run(_make(settings, request, paths))
+    if made.withheld:
+        raise Refusal("the safety checker withheld the picture: nothing was written")
+    return made
 
 
 def _pictures(shown: Sequence[Path], mask: Path | None) -> Mapping[str, Sequence[Path]]:
