@@ -19,6 +19,7 @@ from PIL import Image
 
 from fluxhouse.core import jobs
 from fluxhouse.core.keys import Limits
+from fluxhouse.dialects.answering import of_uuid
 from fluxhouse.dialects.bfl import answers
 from fluxhouse.generation.errors import PromptRefused
 
@@ -63,7 +64,7 @@ class Caller:
         raise AssertionError("the task never ended")
 
     def job(self, task):
-        job_id = answers.job_id_of(task["id"])
+        job_id = of_uuid(task["id"])
         return self.live.do(self.live.platform.database.read(lambda connection: jobs.get(connection, job_id)))
 
 
@@ -177,7 +178,7 @@ def test_a_cancelled_task_and_a_refused_prompt_have_their_states(caller):
     task = caller.submit(model=SLOW).json()
     key = caller.http.headers["x-key"]
     cancelled = caller.http.delete(
-        f"/api/v1/jobs/job_{answers.job_id_of(task['id'])}", headers={"Authorization": f"Bearer {key}"}
+        f"/api/v1/jobs/job_{of_uuid(task['id'])}", headers={"Authorization": f"Bearer {key}"}
     )
     assert cancelled.status_code in (200, 202)
     for _ in range(100):

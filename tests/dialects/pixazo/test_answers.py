@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fluxhouse.dialects.pixazo.answers import job_id_of, refusal, spelled
+from fluxhouse.dialects.answering import as_uuid
+from fluxhouse.dialects.pixazo.answers import job_id_of, refusal
 from fluxhouse.dialects.wire import BodyTooLarge, WrongMediaType
 from fluxhouse.generation import errors
 from fluxhouse.generation.errors import PlatformError, UnknownJob
@@ -16,7 +17,7 @@ REQUEST = "0c22795e-5440-4e11-92d3-e5d967755d09"
 @pytest.mark.parametrize("request_id", [REQUEST, f"flux-dev_{REQUEST}", REQUEST.upper()])
 def test_a_job_is_found_by_each_spelling(request_id: str) -> None:
     """The id is a UUID, with or without the model's name before it."""
-    assert spelled(JOB) == REQUEST
+    assert as_uuid(JOB) == REQUEST
     assert job_id_of(request_id) == JOB
 
 

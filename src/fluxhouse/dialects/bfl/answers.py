@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core.jobs import Job, JobError, JobState
+from fluxhouse.dialects.answering import as_uuid
 from fluxhouse.dialects.dialect import status_of
 from fluxhouse.dialects.wire import instant, retry_header
 from fluxhouse.generation.errors import (
@@ -41,22 +41,9 @@ _TYPES: Mapping[type[PlatformError], str] = {
 }
 
 
-def spelled(job_id: str) -> str:
-    """A job's id as a UUID."""
-    return str(uuid.UUID(job_id))
-
-
-def job_id_of(text: str) -> str:
-    """The job's id behind a task's; raises `UnknownJob`."""
-    try:
-        return uuid.UUID(text).hex
-    except ValueError:
-        raise UnknownJob from None
-
-
 def task(job: Job, urls: Sequence[str], progress: float | None = None) -> Body:
     """How a task stands; `urls` are those of its images, and `progress` of a running one is from 0 to 1."""
-    body: Body = {"id": spelled(job.id), "status": _status(job), "result": None, "progress": progress}
+    body: Body = {"id": as_uuid(job.id), "status": _status(job), "result": None, "progress": progress}
     body |= {"details": None, "preview": None}
     if job.state is JobState.SUCCEEDED:
         body |= {"result": _ready(job, urls[0]), "progress": 1.0}

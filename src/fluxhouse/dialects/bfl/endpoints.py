@@ -13,12 +13,13 @@ from fluxhouse.core import jobs, ledger
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused
+from fluxhouse.dialects.answering import address, as_uuid, of_uuid, submit_headers
 from fluxhouse.dialects.bfl import answers
 from fluxhouse.dialects.bfl.asking import Asking
 from fluxhouse.dialects.bfl.fields import ENDPOINTS, Endpoint
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.submitting import Accent, take_in
-from fluxhouse.dialects.wire import rate_headers, refuse_query
+from fluxhouse.dialects.wire import refuse_query
 from fluxhouse.generation.credits import to_number
 from fluxhouse.generation.errors import InvalidParameter, UnknownJob
 
@@ -51,14 +52,12 @@ class Submitting:
         refuse_query(request)
         door = self._door
         answer = await take_in(door, request, _key(request), self._accent)
-        headers = rate_headers(answer.window, door.clock.now())
+        headers = submit_headers(door, answer, as_uuid)
         if isinstance(answer, Refused):
             return answers.failure(answer.error, headers)
         job = answer.job
-        headers["X-Job-Id"] = task_id = answers.spelled(job.id)
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
-        url = f"{door.options.public_url.rstrip('/')}{RESULT_PATH}?id={task_id}"
+        task_id = as_uuid(job.id)
+        url = address(door, f"{RESULT_PATH}?id={task_id}")
         body = {"id": task_id, "polling_url": url, "cost": to_number(job.hold_micro)}
         body["output_mp"] = job.request.width * job.request.height / _MEGA
         if (webhook_url := job.terms.remarks.get(answers.WEBHOOK_URL)) is not None:
@@ -93,12 +92,12 @@ class Tasks:
         return await self._door.ask(
             key,
             Scope.READ,
-            lambda connection, caller: jobs.owned(connection, answers.job_id_of(task_id), caller.account.id),
+            lambda connection, caller: jobs.owned(connection, of_uuid(task_id), caller.account.id),
         )
 
     async def _keyless(self, task_id: str) -> Job:
         """Only a job that came in here: in other dialects an id was never a secret that opens anything."""
-        job = await self._door.any_job(answers.job_id_of(task_id))
+        job = await self._door.any_job(of_uuid(task_id))
         if job.dialect != DIALECT:
             raise UnknownJob
         return job

@@ -10,11 +10,12 @@ from fluxhouse.core import jobs, queue
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.keys import Caller, Scope
 from fluxhouse.core.submit import Refused
+from fluxhouse.dialects.answering import as_uuid, of_uuid
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal import results, streaming, wishes
 from fluxhouse.dialects.fal.fields import Endpoint
 from fluxhouse.dialects.fal.problems import StillRunning, failure, failure_of
-from fluxhouse.dialects.fal.spelling import DIALECT, ENDPOINT, REQUEST_ID, addresses, app_of, job_id_of, spelled
+from fluxhouse.dialects.fal.spelling import DIALECT, ENDPOINT, REQUEST_ID, addresses, app_of
 from fluxhouse.dialects.fal.submitting import endpoint_of, key_of, said_with, taken_in
 from fluxhouse.dialects.streaming import HEADERS, MEDIA_TYPE
 from fluxhouse.dialects.wire import refuse_query
@@ -40,7 +41,7 @@ class Queue:
             return failure(answer.error, headers)
         job = answer.job
         position = await door.database.read(lambda connection: queue.position(connection, job.id))
-        body = {**addresses(door, job), "gateway_request_id": spelled(job.id)}
+        body = {**addresses(door, job), "gateway_request_id": as_uuid(job.id)}
         return JSONResponse({"status": results.IN_QUEUE, **body, "queue_position": position or 0}, headers=headers)
 
     async def status(self, request: Request) -> Response:
@@ -48,21 +49,21 @@ class Queue:
         with_logs = _wants_logs(request)
         job, position = await self._door.ask(key_of(request), Scope.READ, lambda c, caller: _placed(c, caller, request))
         body = results.status(self._door, job, position, with_logs=with_logs)
-        return JSONResponse(body, 200 if job.state.terminal else 202, _NOT_CACHED | {REQUEST_ID: spelled(job.id)})
+        return JSONResponse(body, 200 if job.state.terminal else 202, _NOT_CACHED | {REQUEST_ID: as_uuid(job.id)})
 
     async def follow(self, request: Request) -> Response:
         """The same as server-sent events, one for each change, with the logs that are new."""
         with_logs = _wants_logs(request)
         job = await self._owned(request)
         events = streaming.statuses(self._door, job, with_logs=with_logs)
-        headers = {**HEADERS, REQUEST_ID: spelled(job.id)}
+        headers = {**HEADERS, REQUEST_ID: as_uuid(job.id)}
         return StreamingResponse(events, 200, headers, MEDIA_TYPE)
 
     async def result(self, request: Request) -> Response:
         """The output, or why there is none, with that error's own status."""
         refuse_query(request)
         job = await self._owned(request)
-        headers = {REQUEST_ID: spelled(job.id)}
+        headers = {REQUEST_ID: as_uuid(job.id)}
         if not job.state.terminal:
             return failure(StillRunning(), headers)
         failed = failure_of(job)
@@ -79,8 +80,8 @@ class Queue:
         try:
             await self._door.cancel(caller, job.id)
         except JobAlreadyEnded:
-            return JSONResponse({"status": "ALREADY_COMPLETED"}, 400, {REQUEST_ID: spelled(job.id)})
-        return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202, {REQUEST_ID: spelled(job.id)})
+            return JSONResponse({"status": "ALREADY_COMPLETED"}, 400, {REQUEST_ID: as_uuid(job.id)})
+        return JSONResponse({"status": "CANCELLATION_REQUESTED"}, 202, {REQUEST_ID: as_uuid(job.id)})
 
     async def _owned(self, request: Request) -> Job:
         return await self._door.ask(key_of(request), Scope.READ, lambda c, caller: _owned(c, caller, request))
@@ -101,7 +102,7 @@ class Queue:
 
 def _owned(connection: Connection, caller: Caller, request: Request) -> Job:
     """The caller's request of the app in the path; raises `UnknownJob`."""
-    job = jobs.owned(connection, job_id_of(request.path_params["request"]), caller.account.id)
+    job = jobs.owned(connection, of_uuid(request.path_params["request"]), caller.account.id)
     if job.dialect != DIALECT or app_of(job.terms.remarks[ENDPOINT]) != app_of(request.path_params["endpoint"]):
         raise UnknownJob
     return job

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from fluxhouse.core.jobs import Job, JobState
+from fluxhouse.dialects.answering import as_uuid, in_base64
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal.problems import failure_of, worded
-from fluxhouse.dialects.fal.spelling import SYNC_MODE, addresses, spelled
-from fluxhouse.dialects.wire import beside
-from fluxhouse.generation.errors import Gone, UnknownFile
+from fluxhouse.dialects.fal.spelling import SYNC_MODE, addresses
+from fluxhouse.generation.errors import Gone
 
 Body = dict[str, Any]
 
@@ -77,7 +76,7 @@ def output(job: Job, urls: Sequence[str]) -> Body:
 
 def told(door: Door, job: Job) -> Mapping[str, Any]:
     """What an ended request's webhook tells; images by their addresses, in sync mode too."""
-    request_id = spelled(job.id)
+    request_id = as_uuid(job.id)
     known: Body = {"request_id": request_id, "gateway_request_id": request_id}
     failed = failure_of(job)
     if failed is None:
@@ -99,11 +98,7 @@ async def _urls(door: Door, job: Job) -> list[str]:
 
 
 async def _data_uris(door: Door, job: Job) -> list[str]:
-    try:
-        files = [await door.storage.get(image.key) for image in job.images]
-    except UnknownFile:
-        raise Gone from None
-    texts = await beside(sum(map(len, files)), lambda: [base64.b64encode(content).decode() for content in files])
+    texts = await in_base64(door, job.images)
     return [f"data:{image.content_type};base64,{text}" for image, text in zip(job.images, texts, strict=True)]
 
 

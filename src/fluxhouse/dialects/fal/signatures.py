@@ -12,8 +12,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core.jobs import Job
+from fluxhouse.dialects.answering import as_uuid
 from fluxhouse.dialects.dialect import Door
-from fluxhouse.dialects.fal.spelling import spelled
 
 _LABEL = b"fal webhook key 1"  # keeps what the pepper does here apart from what it does elsewhere
 _CACHED = {"Cache-Control": "public, max-age=3600"}
@@ -25,7 +25,7 @@ def signature(door: Door, job: Job, body: bytes) -> Mapping[str, str]:
     Signed are request id, account, moment in Unix seconds and the body's SHA-256, a line each; receivers refuse what
     is older than five minutes.
     """
-    request_id, moment = spelled(job.id), str(int(door.clock.now().timestamp()))
+    request_id, moment = as_uuid(job.id), str(int(door.clock.now().timestamp()))
     message = "\n".join([request_id, job.account_id, moment, hashlib.sha256(body).hexdigest()])
     return {
         "X-Fal-Webhook-Request-Id": request_id,

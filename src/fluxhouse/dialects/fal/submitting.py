@@ -8,13 +8,14 @@ from typing import Any
 from starlette.requests import Request
 
 from fluxhouse.core.submit import Refused, Submitted
+from fluxhouse.dialects.answering import as_uuid, submit_headers
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal.asking import Asking
 from fluxhouse.dialects.fal.fields import ENDPOINTS, Endpoint
-from fluxhouse.dialects.fal.spelling import DIALECT, REQUEST_ID, spelled
+from fluxhouse.dialects.fal.spelling import DIALECT, REQUEST_ID
 from fluxhouse.dialects.fal.wishes import Wishes, spoken
 from fluxhouse.dialects.submitting import Accent, Wanted, take_in
-from fluxhouse.dialects.wire import key_in, rate_headers
+from fluxhouse.dialects.wire import key_in
 from fluxhouse.generation.errors import InvalidKey, UnknownModel
 
 
@@ -47,9 +48,5 @@ async def taken_in(door: Door, request: Request, endpoint: Endpoint) -> Submitte
 
 def said_with(door: Door, answer: Submitted | Refused) -> dict[str, str]:
     """The headers of the answer: how the caller's rate stands, and which request it was."""
-    headers = rate_headers(answer.window, door.clock.now())
-    if isinstance(answer, Submitted):
-        headers |= {REQUEST_ID: spelled(answer.job.id), "X-Job-Id": f"job_{answer.job.id}"}
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
-    return headers
+    named = {REQUEST_ID: as_uuid(answer.job.id)} if isinstance(answer, Submitted) else {}
+    return submit_headers(door, answer, "job_{}".format) | named

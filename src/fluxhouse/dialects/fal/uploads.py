@@ -11,10 +11,11 @@ from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.core.files import LONGEST_NAME
 from fluxhouse.core.ids import new_id
 from fluxhouse.core.keys import Caller, Scope
+from fluxhouse.dialects.answering import address
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.fal import wishes
 from fluxhouse.dialects.fal.problems import FileTooLarge
-from fluxhouse.dialects.fal.spelling import CDN, ROOT, address
+from fluxhouse.dialects.fal.spelling import CDN, ROOT
 from fluxhouse.dialects.fal.submitting import key_of
 from fluxhouse.dialects.uploading import Upload, admit, is_kept, keep
 from fluxhouse.dialects.wire import json_object, read_body, refuse_query

@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.submit import Submitted
+from fluxhouse.dialects.answering import address
 from fluxhouse.dialects.dialect import Door, status_of
 from fluxhouse.dialects.wire import instant, retry_header
 from fluxhouse.generation.credits import to_number
@@ -53,7 +54,7 @@ def submitted_body(door: Door, submitted: Submitted) -> Body:
 
 def status_url(door: Door, job: Job) -> str:
     """The absolute address at which the job is polled."""
-    return f"{door.options.public_url.rstrip('/')}/api/v1/jobs/{spelled(job.id)}"
+    return address(door, f"/api/v1/jobs/{spelled(job.id)}")
 
 
 def job_body(door: Door, job: Job, queue_position: int | None = None) -> Body:

@@ -13,13 +13,13 @@ from fluxhouse.core import ledger
 from fluxhouse.core.jobs import Job, JobState
 from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused, Submitted
+from fluxhouse.dialects.answering import submit_headers
 from fluxhouse.dialects.dialect import Door, status_of
 from fluxhouse.dialects.native import bodies
 from fluxhouse.dialects.native.accepting import Accepted, picture_wanted
 from fluxhouse.dialects.native.reading import bearer
 from fluxhouse.dialects.submitting import Accent, Wanted, admit, read_quoted, take_in
 from fluxhouse.dialects.waiting import wait_seconds
-from fluxhouse.dialects.wire import rate_headers
 from fluxhouse.generation.credits import MICRO, to_number
 from fluxhouse.generation.errors import Gone, UnknownFile
 
@@ -37,12 +37,9 @@ class Submitting:
         wait = wait_seconds(request)
         accepted = picture_wanted(request) if wait else None
         answer = await take_in(self._door, request, bearer(request), self._accent(request, accepted))
-        headers = rate_headers(answer.window, self._door.clock.now())
+        headers = submit_headers(self._door, answer, bodies.spelled)
         if isinstance(answer, Refused):
             return bodies.failure(answer.error, headers)
-        headers["X-Job-Id"] = bodies.spelled(answer.job.id)
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
         if not wait:
             return self._accepted(answer, headers)
         return await self._finished(request, answer, wait, accepted is not None, headers)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from fluxhouse.core.jobs import Job, JobState
+from fluxhouse.dialects.answering import in_base64
 from fluxhouse.dialects.dialect import Door, status_of
-from fluxhouse.dialects.wire import beside, retry_header
+from fluxhouse.dialects.wire import retry_header
 from fluxhouse.generation.errors import (
     Conflict,
     GenerationFailed,
@@ -20,7 +20,6 @@ from fluxhouse.generation.errors import (
     PlatformError,
     PromptRefused,
     RateLimited,
-    UnknownFile,
 )
 from fluxhouse.generation.request import OutputFormat, Task
 
@@ -94,22 +93,12 @@ async def pictures(door: Door, job: Job) -> Body:
     if job.is_gone(door.clock.now()):
         raise Gone
     if job.terms.remarks["response_format"] == B64:
-        shown = [{B64: text} for text in await in_base64(door, job)]
+        shown = [{B64: text} for text in await in_base64(door, job.shown)]
     else:
         shown = [{"url": door.output_url(job, image)} for image in job.shown]
     revised = {} if job.request.asked_prompt is None else {"revised_prompt": job.request.prompt}
     told = [{**one, **revised} for one in shown]
     return {"created": int(job.created_at.timestamp()), "data": told, **facts(job), "usage": usage(job)}
-
-
-async def in_base64(door: Door, job: Job) -> Sequence[str]:
-    """The files of a job's images; raises `Gone`."""
-    try:
-        files = [await door.storage.get(image.key) for image in job.shown]
-    except UnknownFile:
-        raise Gone from None
-    size = sum(len(content) for content in files)
-    return await beside(size, lambda: [base64.b64encode(content).decode() for content in files])
 
 
 def facts(job: Job) -> Body:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from fluxhouse.core.submit import Refused, Submitted
+from fluxhouse.dialects.answering import submit_headers
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.openai import answers, fields
 from fluxhouse.dialects.openai.asking import Asking
@@ -18,7 +19,7 @@ from fluxhouse.dialects.openai.models import Models
 from fluxhouse.dialects.openai.streaming import Telling
 from fluxhouse.dialects.streaming import JobStream
 from fluxhouse.dialects.submitting import Accent, Wanted, take_in
-from fluxhouse.dialects.wire import key_in, rate_headers, refuse_query
+from fluxhouse.dialects.wire import key_in, refuse_query
 
 DIALECT = "openai"
 PREFIXES = ("/v1/",)
@@ -60,12 +61,9 @@ class Images:
         refuse_query(request)
         door = self._door
         answer = await take_in(door, request, key_in(request, "bearer"), accent)
-        headers = rate_headers(answer.window, door.clock.now())
+        headers = submit_headers(door, answer, "job_{}".format)  # as the native API spells it
         if isinstance(answer, Refused):
             return answers.failure(answer.error, headers)
-        headers["X-Job-Id"] = f"job_{answer.job.id}"  # as the native API spells it
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
         # Who sent an idempotency key may come again, and others with it: they must find the job.
         kept = "idempotency-key" in request.headers
         if answer.job.terms.remarks["stream"]:

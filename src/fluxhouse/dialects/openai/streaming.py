@@ -14,6 +14,7 @@ from PIL import Image
 
 from fluxhouse.core.feed import Hint
 from fluxhouse.core.jobs import Job
+from fluxhouse.dialects.answering import in_base64
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.openai import answers
 from fluxhouse.dialects.streaming import followed
@@ -72,7 +73,7 @@ class Telling:
         try:
             if failed is not None:
                 raise failed
-            (picture,) = await answers.in_base64(self._door, self._job)
+            (picture,) = await in_base64(self._door, self._job.shown)
         except PlatformError as error:
             return _event("error", answers.failure_body(error))
         return self._picture("completed", picture, {"usage": answers.usage(self._job)})

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from fluxhouse.core.jobs import Job, JobError, JobState
+from fluxhouse.dialects.answering import address, as_uuid
+from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.wire import BodyTooLarge, BodyTooSlow
 from fluxhouse.generation.errors import (
     AccountSuspended,
@@ -66,11 +68,6 @@ ERRORS: Mapping[type[PlatformError], tuple[int, str]] = {
 _NO_BALANCE = "Your wallet does not have enough balance."
 
 
-def spelled(job_id: str) -> str:
-    """A job's id as a UUID."""
-    return str(uuid.UUID(job_id))
-
-
 def job_id_of(request_id: str) -> str:
     """The job's id behind a request id, with or without `flux-dev_`; raises `UnknownJob`."""
     match = _REQUEST_ID.fullmatch(request_id)
@@ -79,10 +76,10 @@ def job_id_of(request_id: str) -> str:
     return uuid.UUID(match[1]).hex
 
 
-def submitted(job: Job, public_url: str) -> Body:
+def submitted(door: Door, job: Job) -> Body:
     """The one reply to a submit that clients of both generations understand."""
-    request_id = spelled(job.id)
-    polling_url = f"{public_url.rstrip('/')}/v2/requests/status/{request_id}"
+    request_id = as_uuid(job.id)
+    polling_url = address(door, f"/v2/requests/status/{request_id}")
     return {"request_id": request_id, "status": SUBMITTED_STATUS, "polling_url": polling_url}
 
 

@@ -17,6 +17,7 @@ from fluxhouse.core.jobs import Job
 from fluxhouse.core.keys import Scope
 from fluxhouse.core.submit import Refused
 from fluxhouse.dialects import wire
+from fluxhouse.dialects.answering import as_uuid, submit_headers
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.pixazo import answers
 from fluxhouse.dialects.pixazo.openapi import openapi
@@ -104,14 +105,10 @@ class Submitting:
         url = request.headers.get(WEBHOOK_HEADER)
         accent = Accent(DIALECT, MODEL_ID, lambda body: self._read(body, url), beside=url)
         answer = await take_in(self._door, request, request.headers.get(KEY_HEADER), accent)
-        headers = wire.rate_headers(answer.window, self._door.clock.now())
+        headers = submit_headers(self._door, answer, as_uuid)
         if isinstance(answer, Refused):
             return _refused(answer.error, headers)
-        body = answers.submitted(answer.job, self._door.options.public_url)
-        headers["X-Job-Id"] = body["request_id"]
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
-        return JSONResponse(body, headers=headers | _NOT_CACHED)
+        return JSONResponse(answers.submitted(self._door, answer.job), headers=headers | _NOT_CACHED)
 
     def _read(self, body: Mapping[str, Any], url: str | None) -> Wanted:
         asked_url = self._webhook.check(url)
@@ -136,7 +133,7 @@ def failure(error: PlatformError) -> Response:
 def job_body(door: Door, job: Job) -> answers.Body:
     """An ended job as its webhook tells it: generation B's envelope, its images gone where they have expired."""
     urls = [] if job.is_gone(door.clock.now()) else [door.output_url(job, image) for image in job.images]
-    return answers.envelope(job, answers.spelled(job.id), urls)
+    return answers.envelope(job, as_uuid(job.id), urls)
 
 
 class Polling:

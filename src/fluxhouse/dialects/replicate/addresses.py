@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fluxhouse.core.jobs import Job
+from fluxhouse.dialects.answering import address
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.intake import FILE_PREFIX
 from fluxhouse.dialects.replicate.spelling import ID_PATTERN, own_id, spelled
@@ -19,11 +20,11 @@ class Addresses:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._root = door.options.public_url.rstrip("/")
+        self._root = address(door, "")
 
     def at(self, path: str) -> str:
         """The address of a path that begins with a slash."""
-        return f"{self._root}{path}"
+        return address(self._door, path)
 
     def prediction(self, job: Job) -> dict[str, str]:
         """Where a prediction is asked for, cancelled, looked at and followed.

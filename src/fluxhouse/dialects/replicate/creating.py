@@ -15,6 +15,7 @@ from fluxhouse.catalog.parameter import Parameter
 from fluxhouse.core.jobs import Job, Terms
 from fluxhouse.core.submit import Refused
 from fluxhouse.core.webhooks import COMPLETED, EVENTS, OUTPUT
+from fluxhouse.dialects.answering import submit_headers
 from fluxhouse.dialects.dialect import Door
 from fluxhouse.dialects.replicate.addresses import Addresses
 from fluxhouse.dialects.replicate.hosted import Hosted, HostedModels
@@ -22,7 +23,7 @@ from fluxhouse.dialects.replicate.predictions import prediction, remarks
 from fluxhouse.dialects.replicate.problems import InvalidVersion, MissingKey, failure
 from fluxhouse.dialects.submitting import Accent, Wanted, take_in
 from fluxhouse.dialects.waiting import wait_seconds
-from fluxhouse.dialects.wire import key_in, rate_headers
+from fluxhouse.dialects.wire import key_in
 from fluxhouse.generation.errors import InvalidParameter
 
 DIALECT = "replicate"
@@ -76,11 +77,9 @@ class Creating:
             return self._wanted(choose(body), body, names, patience)
 
         answer = await take_in(door, request, token_in(request), Accent(DIALECT, "unknown", read, beside=patience))
-        headers = rate_headers(answer.window, door.clock.now())
+        headers = submit_headers(door, answer)
         if isinstance(answer, Refused):
             return failure(answer.error, headers)
-        if answer.replayed:
-            headers["Idempotent-Replayed"] = "true"
         if not wait:
             return JSONResponse(prediction(door, answer.job), 201, headers)
         return await self._waited(request, answer.job, wait, headers)
