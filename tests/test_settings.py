@@ -1,6 +1,7 @@
 """Settings come from the environment, and whatever is wrong there is said by its name."""
 
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import ip_network
 
 import pytest
@@ -41,11 +42,13 @@ EVERY = {
     "FLUXHOUSE_STRIPE_SECRET": "stripe_secret",
     "FLUXHOUSE_STRIPE_WEBHOOK_SECRET": "whsec_secret",
     "FLUXHOUSE_STRIPE_API": "http://127.0.0.1:8420/",
+    "FLUXHOUSE_USD_PER_CREDIT": "0.03",
     "FLUXHOUSE_CURRENCY": "eur",
     "FLUXHOUSE_CREDIT_PACKS": "200=5, 1000=22.50",
     "FLUXHOUSE_DEVICE": "cuda:1",
     "FLUXHOUSE_THREADS": "3",
     "FLUXHOUSE_MODEL_BYTES": "40GB",
+    "FLUXHOUSE_SAFETY_CHECKER": "/weights/checker",
     "FLUXHOUSE_HANG_AFTER": "10m",
     "FLUXHOUSE_HOST": "0.0.0.0",
     "FLUXHOUSE_PORT": "9000",
@@ -88,6 +91,8 @@ def test_every_variable_is_read(monkeypatch):
     assert (settings.provider_slots, settings.fallback_after_charge) == (3, True)
     assert (settings.stripe_api, settings.currency) == ("http://127.0.0.1:8420", "eur")
     assert settings.credit_packs == {"200": "5", "1000": "22.50"}
+    assert settings.usd_per_credit == Decimal("0.03")
+    assert settings.safety_checker == "/weights/checker"
     kinds = ("hf_", "r8_", "fal_", "bfl_", "sk_", "stripe_", "whsec_")
     assert not [kind for kind in kinds if f"{kind}secret" in str(settings.shown())]
 
@@ -122,6 +127,7 @@ def test_a_model_may_have_a_route():
         ("FLUXHOUSE_CREDIT_PACKS", "200=5,200=6"),
         ("FLUXHOUSE_CREDIT_PACKS", "200=-5"),
         ("FLUXHOUSE_CURRENCY", "Dollars"),
+        ("FLUXHOUSE_USD_PER_CREDIT", "0"),
         ("FLUXHOUSE_STRIPE_API", "api.stripe.com"),
         ("FLUXHOUSE_DEVICE", "toaster"),
         ("FLUXHOUSE_THREADS", "0"),

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -129,8 +130,9 @@ class Settings(Elsewhere):
     nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory; an
     engine that ends no step for `hang_after`, and ten times what it should take, is started again. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
-    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
-    too; None leaves their number to the machine. `safety_checker` is a folder or repository as in `models`.
+    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. By `usd_per_credit` pages and quotes
+    tell prices in dollars. `device` is the engine's, `threads` too; None leaves their number to the machine.
+    `safety_checker` is a folder or repository as in `models`.
     """
 
     model_config = SettingsConfigDict(
@@ -146,6 +148,7 @@ class Settings(Elsewhere):
     output_ttl: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(hours=24)
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     sign_up: bool = False
+    usd_per_credit: Decimal = Field(Decimal("0.025"), gt=0, max_digits=12)
     hf_url: str = "https://huggingface.co"
     hf_token: SecretStr | None = None
     civitai_url: str = "https://civitai.com"

@@ -17,6 +17,7 @@ from fluxhouse.generation.moderation import Moderation
 
 CATALOG = Catalog.load()
 PUBLIC_URL = "https://pictures.example.com"
+USD = Decimal("0.025")
 SERVING = {"flux-dev": Serving("fluxhouse-builtin", 8, 3.5)}
 
 
@@ -31,7 +32,7 @@ EVERY_MODEL = pytest.mark.parametrize("model", CATALOG.models, ids=lambda model:
 @EVERY_MODEL
 def test_the_text_tells_everything(model):
     """It names the endpoint, every parameter, every ratio with its pixels, the related models and the moderation."""
-    for shown in [llm_model_text(model, SERVING, PUBLIC_URL)]:
+    for shown in [llm_model_text(model, SERVING, PUBLIC_URL, USD)]:
         assert f"{PUBLIC_URL}/api/v1/models/{model.id}/run" in shown
         assert "Moderation: none (no checker configured): nothing is filtered.\n" in shown
         for parameter in model.parameters:
@@ -46,7 +47,7 @@ def test_the_text_tells_everything(model):
 @EVERY_MODEL
 def test_the_examples_are_valid_answers(model):
     """The printed responses are JSON of the documented shapes, at the model's price."""
-    text = llm_model_text(model, SERVING, PUBLIC_URL)
+    text = llm_model_text(model, SERVING, PUBLIC_URL, USD)
     bodies = [json.loads(body) for body in re.findall(r"^\{\n.*?^\}$", text, re.DOTALL | re.MULTILINE)]
     for name, body in zip(("Submitted", "Job"), bodies, strict=True):
         schema = {"$ref": f"#/components/schemas/{name}", "components": {"schemas": component_schemas()}}
@@ -59,29 +60,29 @@ def test_a_page_says_who_moderates(moderation):
     """In a sentence, and no tag says otherwise; for a language model the list of all models does, too."""
     serving = {model.id: Serving("house", 8, 3.5, moderation) for model in CATALOG.models}
     for model_id in ("flux-dev", "flux-kontext-pro"):
-        shown = llm_model_text(CATALOG.model(model_id), serving, PUBLIC_URL)
+        shown = llm_model_text(CATALOG.model(model_id), serving, PUBLIC_URL, USD)
         assert f"Moderation: {moderation.sentence}\n" in shown
         listed = model_id == "flux-kontext-pro" and moderation in (Moderation.NONE, Moderation.BUILTIN)
         assert ("Content moderation disabled" in shown) == (moderation is Moderation.DISABLED or listed)
-    assert f"Moderation: {moderation.sentence}\n" in llm_text(CATALOG, PUBLIC_URL, serving)
+    assert f"Moderation: {moderation.sentence}\n" in llm_text(CATALOG, PUBLIC_URL, serving, USD)
 
 
 def test_the_price_is_shown_in_credits_and_dollars():
     """One credit is $0.025 unless this installation says otherwise."""
     ultra = CATALOG.model("flux-1.1-pro-ultra")
-    assert "Price: 1.5 credits ($0.0375) an image" in llm_model_text(ultra, SERVING, PUBLIC_URL)
-    assert "($0.30)" in llm_model_text(ultra, SERVING, PUBLIC_URL, usd_per_credit=Decimal("0.2"))
+    assert "Price: 1.5 credits ($0.0375) an image" in llm_model_text(ultra, SERVING, PUBLIC_URL, USD)
+    assert "($0.30)" in llm_model_text(ultra, SERVING, PUBLIC_URL, Decimal("0.2"))
 
 
 def test_a_page_says_who_serves_and_the_defaults_that_hold_here():
     """Where the contract prints no default, the serving backend's is shown; an unserved model says so."""
-    served = llm_model_text(CATALOG.model("flux"), SERVING, PUBLIC_URL)
+    served = llm_model_text(CATALOG.model("flux"), SERVING, PUBLIC_URL, USD)
     assert "Served by: fluxhouse-builtin\n" in served
     assert "| num_inference_steps | integer | - (8 here) |" in served
     assert "| guidance_scale | number | - (3.5 here) |" in served
     assert "- flux-schnell: 0.5 credits, not served here" in served
     assert "Served by: nobody here, requests answer 503" in llm_model_text(
-        CATALOG.model("flux-schnell"), SERVING, PUBLIC_URL
+        CATALOG.model("flux-schnell"), SERVING, PUBLIC_URL, USD
     )
 
 
@@ -89,13 +90,13 @@ def test_what_is_not_supported_yet_is_marked():
     """The reader learns it before the request is refused."""
     flux = CATALOG.model("flux")
     unsupported = sum(not parameter.supported for parameter in flux.parameters)
-    assert llm_model_text(flux, SERVING, PUBLIC_URL).count("NOT SUPPORTED YET") == unsupported
-    assert "prompt_upsampling=false" in llm_model_text(CATALOG.model("flux-kontext-pro"), SERVING, PUBLIC_URL)
+    assert llm_model_text(flux, SERVING, PUBLIC_URL, USD).count("NOT SUPPORTED YET") == unsupported
+    assert "prompt_upsampling=false" in llm_model_text(CATALOG.model("flux-kontext-pro"), SERVING, PUBLIC_URL, USD)
 
 
 def test_every_error_is_told_with_the_status_that_it_has():
     """As the native API answers it."""
-    told = re.findall(r"^- (\d{3}) (\w+): .", llm_text(CATALOG, PUBLIC_URL, SERVING), re.MULTILINE)
+    told = re.findall(r"^- (\d{3}) (\w+): .", llm_text(CATALOG, PUBLIC_URL, SERVING, USD), re.MULTILINE)
     known = [kind for kind in kinds(errors.PlatformError) if kind.__module__ == errors.__name__]
     statuses = {kind.code: failure(kind()).status_code for kind in known}
     assert len(told) > 15
@@ -104,7 +105,7 @@ def test_every_error_is_told_with_the_status_that_it_has():
 
 def test_the_overview_lists_every_model():
     """The text names each model with its own."""
-    text = llm_text(CATALOG, PUBLIC_URL, SERVING)
+    text = llm_text(CATALOG, PUBLIC_URL, SERVING, USD)
     for model in CATALOG.models:
         assert f"{PUBLIC_URL}/llm/{model.id}.txt" in text
 

@@ -53,6 +53,7 @@ def assemble(settings: Settings, backends: Mapping[str, Backend] | None = None, 
         settings.address,
         settings.output_ttl,
         Offer(catalog, router.serving()),
+        settings.usd_per_credit,
         sign_up=settings.sign_up,
         loras=_lora_options(settings),
     )

@@ -19,7 +19,6 @@ from fluxhouse.generation.credits import MICRO, to_number
 from fluxhouse.generation.moderation import Moderation
 from fluxhouse.generation.request import Task
 
-USD_PER_CREDIT = Decimal("0.025")
 _JOB_ID = "job_0c22795e544041e192d3e5d967755d09"
 
 _ERRORS: tuple[tuple[int, type[errors.PlatformError]], ...] = (
@@ -80,16 +79,12 @@ class Shape:
         return f"{self.width * self.height / 1_000_000:.2f}"
 
 
-def llm_text(
-    catalog: Catalog, public_url: str, serving: Mapping[str, Serving], usd_per_credit: Decimal = USD_PER_CREDIT
-) -> str:
+def llm_text(catalog: Catalog, public_url: str, serving: Mapping[str, Serving], usd_per_credit: Decimal) -> str:
     """The plain text of the whole API, for `/llm.txt`."""
     return _texts.get_template("llm.txt").render(overview(catalog, serving, usd_per_credit), public_url=public_url)
 
 
-def llm_model_text(
-    model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal = USD_PER_CREDIT
-) -> str:
+def llm_model_text(model: Model, serving: Mapping[str, Serving], public_url: str, usd_per_credit: Decimal) -> str:
     """The plain text of one model, for `/llm/{model}.txt`."""
     return _texts.get_template("llm_model.txt").render(
         facts(model, serving, public_url, usd_per_credit), public_url=public_url

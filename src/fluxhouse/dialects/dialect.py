@@ -82,7 +82,7 @@ class DoorOptions:
     public_url: str
     output_ttl: timedelta
     serving: Offer
-    usd_per_credit: Decimal = Decimal("0.025")
+    usd_per_credit: Decimal
     sign_up: bool = False
     loras: LoraOptions = field(default_factory=LoraOptions)
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -159,7 +160,7 @@ def _account(connection: Connection, name: str, credit: int, now: datetime, limi
 
 def door_on(database: Database, folder: Path, clock: SettableClock, serving: dict[str, Serving]) -> Door:
     catalog = Catalog.load()
-    options = DoorOptions(PEPPER, PUBLIC_URL, timedelta(hours=24), Offer(catalog, serving))
+    options = DoorOptions(PEPPER, PUBLIC_URL, timedelta(hours=24), Offer(catalog, serving), Decimal("0.025"))
     parts: list[Any] = [LocalStorage(folder), UrlSigner(PEPPER, PUBLIC_URL), Fetcher(), Feed(), Bell(), clock]
     return Door(database, catalog, *parts, options)
 
