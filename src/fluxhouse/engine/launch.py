@@ -7,14 +7,14 @@ the start, and each would later stop a step for a third of a second.
 from __future__ import annotations
 
 import gc
-import importlib
 import sys
+from importlib import import_module
 
 
 def launch(program: str) -> None:
     """Import the program and run its `main`; ends the process as that does."""
     gc.disable()
-    main = importlib.import_module(program).main
+    main = import_module(program).main
     gc.freeze()
     gc.enable()
     sys.exit(main())
