@@ -51,15 +51,15 @@ class Subject:
 
     def wait_until(self, path: str) -> None:
         """Return when GET `path` (`/healthz`, `/readyz`) answers 200; raises TimeoutError with the log's end."""
-        deadline = time.monotonic() + READY_SECONDS
+        started = time.monotonic()
         with httpx2.Client(timeout=2) as client:  # One for all: each costs as much processor time as 30 requests.
-            while time.monotonic() < deadline:
+            while (waited := time.monotonic() - started) < READY_SECONDS:
                 with suppress(httpx2.TransportError):
                     if client.get(self.url + path).status_code == 200:
                         return
                 if self._process is not None and self._process.poll() is not None:
                     break
-                time.sleep(0.05)
+                time.sleep(0.05 + waited / 20)  # The longer the start, the less it matters; every look slows it down.
         raise TimeoutError(f"the server did not answer {path}; its log ends:\n{self.log_end()}")
 
     def log_end(self) -> str:
