@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ import httpx2
 import pytest
 
 from fluxhouse import builtin
+from fluxhouse.builtin.make import make
 from fluxhouse.cli.bench.processor import children
 from fluxhouse.cli.bench.subject import Subject, _command
 from fluxhouse.core import jobs
@@ -25,8 +24,7 @@ from fluxhouse.database.database import Database
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The built-in model as the first `serve` writes it."""
     folder = tmp_path_factory.mktemp("weights") / "builtin"
-    line = [sys.executable, "-m", "fluxhouse.engine.launch", "fluxhouse.builtin.make", str(folder)]
-    subprocess.run(line, check=True)
+    make(folder)
     return folder
 
 
