@@ -84,7 +84,8 @@ class Elsewhere(BaseSettings):
     A provider gets `provider_slots` images at once; `idempotent_providers` keep idempotency keys;
     `fallback_after_charge` lets others stand in where one may have charged. `upsampler_model` at `upsampler_url`, where
     chat completions of OpenAI's language are spoken, writes prompts out; one answer may take `upsampler_timeout`.
-    `credit_packs` are sold where both secrets of Stripe are set: `200=5` is 200 credits for 5 of `currency`.
+    `credit_packs` are sold where both secrets of Stripe are set: `200=5` is 200 credits for 5 of `currency`;
+    pages and quotes tell prices in dollars, by `usd_per_credit`.
     """
 
     replicate_token: SecretStr | None = None
@@ -105,6 +106,7 @@ class Elsewhere(BaseSettings):
     stripe_secret: SecretStr | None = None
     stripe_webhook_secret: SecretStr | None = None
     stripe_api: str = "https://api.stripe.com"
+    usd_per_credit: Decimal = Field(Decimal("0.025"), gt=0, max_digits=12)
     currency: str = Field("usd", pattern=r"^[a-z]{3}$")
     credit_packs: Annotated[Mapping[str, str], NoDecode, BeforeValidator(_packs)] = Field(
         default_factory=lambda: {"200": "5", "1000": "25", "4000": "100"}
@@ -130,9 +132,8 @@ class Settings(Elsewhere):
     nothing. Empty, the built-in model makes them all. `model_bytes` bounds what they take of the device's memory; an
     engine that ends no step for `hang_after`, and ten times what it should take, is started again. LoRAs
     come from `hf_url` and `civitai_url`, whose tokens give every caller what they may read; files that no account has
-    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. By `usd_per_credit` pages and quotes
-    tell prices in dollars. `device` is the engine's, `threads` too; None leaves their number to the machine.
-    `safety_checker` is a folder or repository as in `models`.
+    registered take at most `lora_bytes`. `sign_up` lets strangers make accounts. `device` is the engine's, `threads`
+    too; None leaves their number to the machine. `safety_checker` is a folder or repository as in `models`.
     """
 
     model_config = SettingsConfigDict(
@@ -148,7 +149,6 @@ class Settings(Elsewhere):
     output_ttl: Annotated[timedelta, NoDecode, BeforeValidator(_duration)] = timedelta(hours=24)
     egress_allow: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_networks)] = ()
     sign_up: bool = False
-    usd_per_credit: Decimal = Field(Decimal("0.025"), gt=0, max_digits=12)
     hf_url: str = "https://huggingface.co"
     hf_token: SecretStr | None = None
     civitai_url: str = "https://civitai.com"
