@@ -13,6 +13,7 @@ BODIES = [
     ("flux-dev", {"prompt": "a & b #1", "seed": 7}),
     ("flux-dev", {"prompt": "x", "seed": 7, "aspect_ratio": "16:9", "num_outputs": 3, "guidance_scale": 2.5}),
     ("flux-dev", {"prompt": "x", "seed": 7, "width": 256, "height": 320, "output_format": "jpg", "output_quality": 70}),
+    ("flux-dev", {"prompt": "x", "seed": 7, "safety_tolerance": 0}),
     ("flux", {"prompt": "x", "seed": 7, "model": "flux-schnell", "num_inference_steps": 3}),
     ("flux-dev", {"prompt": "x", "seed": 7, "negative_prompt": "", "true_cfg_scale": 4, "acceleration": "high"}),
 ]

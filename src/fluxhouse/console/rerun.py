@@ -36,6 +36,7 @@ def body_of(model: Model, request: GenerationRequest) -> dict[str, Any]:
         "output_format": request.format.value,
         "output_quality": None if request.format is OutputFormat.PNG else request.quality,
         "acceleration": request.acceleration.value,
+        "safety_tolerance": request.tolerance,
         "negative_prompt": request.negative_prompt,
         "true_cfg_scale": request.true_guidance,
         **({} if request.inputs else _size(model, request)),
