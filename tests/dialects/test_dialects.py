@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from fluxhouse.assembly.parts import tellings
 from fluxhouse.core import jobs
 from fluxhouse.core.model_terms import Offer
 from fluxhouse.core.reconcile import reconcile
@@ -119,6 +120,26 @@ async def test_fal_and_pixazo_show_black_pictures_flagged(checked):
         assert (envelope["status"], envelope["error"]) == ("COMPLETED", None)
         assert len(envelope["output"]["media_url"]) == len(flags)
         assert await spent(checked) == flags.count(False)
+
+
+async def test_a_webhook_says_the_same_as_polling(checked):
+    """Of a job all of whose pictures are withheld, in the words of each dialect that has webhooks."""
+    body = {"prompt": "a", "width": 256, "height": 256, "seed": UNSAFE}
+    job_id = (await checked.done(body))["jobId"].removeprefix("job_")
+    job = await checked.platform.database.read(lambda c: jobs.get(c, job_id))
+    spoken = {"fal": {"endpoint": "fal-ai/flux/dev", "sync_mode": False}}
+    told = {
+        dialect: telling.render(replace(job, terms=jobs.Terms(remarks=spoken.get(dialect, {}))))
+        for dialect, telling in tellings(checked.platform.door).items()
+    }
+    assert {dialect: message.get("type") or message["status"] for dialect, message in told.items()} == {
+        "native": "job.failed",
+        "pixazo": "job.completed",
+        "replicate": "failed",
+        "bfl": "Content Moderated",
+        "fal": "OK",
+    }
+    assert (told["pixazo"]["data"]["status"], told["fal"]["payload"]["has_nsfw_concepts"]) == ("COMPLETED", [True])
 
 
 async def test_replicate_leaves_them_out(checked):

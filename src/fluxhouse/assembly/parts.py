@@ -113,7 +113,7 @@ def tellings(door: Door) -> Mapping[str, Telling]:
     """For each dialect, how its webhooks tell of a job."""
     return {
         native.DIALECT: Telling(enveloped(partial(native.job_body, door))),
-        pixazo.DIALECT: Telling(enveloped(partial(pixazo.job_body, door))),
+        pixazo.DIALECT: Telling(enveloped(partial(pixazo.job_body, door), black_is_a_result=True)),
         replicate.DIALECT: Telling(partial(replicate.prediction, door)),
         bfl.DIALECT: Telling(partial(bfl.told, door), beside=bfl.signature),
         fal.DIALECT: Telling(partial(fal.told, door), beside=partial(fal.signature, door)),

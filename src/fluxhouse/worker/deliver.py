@@ -54,12 +54,16 @@ class Telling:
     beside: Callable[[Job, bytes], Mapping[str, str]] = lambda _job, _body: {}
 
 
-def enveloped(job_body: Renderer) -> Renderer:
-    """The native message: what kind of end it was, when it came, and the job as `job_body` answers who asks for it."""
+def enveloped(job_body: Renderer, *, black_is_a_result: bool = False) -> Renderer:
+    """The native message: what kind of end it was, when it came, and the job as `job_body` answers who asks for it.
+
+    To some dialects black pictures in the place of withheld ones are a result as well.
+    """
 
     def message(job: Job) -> Mapping[str, Any]:
         assert job.finished_at is not None, "due only once the job has ended"
-        return {"type": _TYPES[job.state], "timestamp": _moment(job.finished_at), "data": job_body(job)}
+        state = JobState.SUCCEEDED if black_is_a_result and job.all_withheld else job.state
+        return {"type": _TYPES[state], "timestamp": _moment(job.finished_at), "data": job_body(job)}
 
     return message
 
