@@ -41,7 +41,7 @@ async def test_a_running_job_stops_at_its_next_step(stage_with):
     """Its worker is told, as by any other request to cancel."""
     stage = stage_with(TestCard(step_seconds=0.05, steps=1000))
     _, late = await submit_for(stage, 30)
-    worker = stage.worker()
+    worker = stage.worker(grace_seconds=0)  # The other job is at work until then.
     working = asyncio.create_task(worker.run())
     watching = asyncio.create_task(Deadlines(stage.database, stage.feed, stage.clock, period_seconds=0.02).run())
     await stage.until(late, lambda job: job.state is JobState.RUNNING)
