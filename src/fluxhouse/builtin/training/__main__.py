@@ -18,12 +18,11 @@ import torch
 
 from fluxhouse.builtin.painter.sampling import Stage
 from fluxhouse.builtin.training import autoencoder, parts, text, transformer
-from fluxhouse.builtin.training.architecture import new_autoencoder
 from fluxhouse.builtin.training.looks import LOOKS
 from fluxhouse.builtin.training.options import Options
 from fluxhouse.builtin.training.sizes import SIZES
 
-_UPDATES = {"autoencoder": 4000, "text": 600, "transformer": 20000, "guidance": 2000, "lora": 800}
+_UPDATES = {"autoencoder": 2000, "text": 600, "transformer": 20000, "guidance": 2000, "lora": 800}
 _BATCHES = {"autoencoder": 16, "text": 64, "transformer": 32, "guidance": 32, "lora": 16}
 
 
@@ -54,9 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _train(asked: argparse.Namespace, options: Options) -> None:
     match asked.part:
         case "autoencoder":
-            there = (options.out / "vae").is_dir()
-            vae = parts.load(options.out, ("vae",), options.device)["vae"] if there else new_autoencoder(options.size)
-            autoencoder.train(options, vae)
+            autoencoder.train(options)
         case "text":
             text.train(options)
         case "lora":
@@ -109,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", default="cpu", help="cpu or cuda")
     add("--threads", type=int, help="of the processor")
     add("--batch", type=int, help="pictures of usual size in an update")
-    add("--pixels", type=int, default=256, help="side of a usual picture")
+    add("--pixels", type=int, default=512, help="side of a usual picture")
     add("--rate", type=float, help="learning rate at its highest")
     add("--painters", type=int, default=1, help="processes that paint; 0 paints in this one")
     add("--shards", type=int, default=200, help="files of encoded pictures, two batches each")

@@ -9,10 +9,8 @@ from diffusers import AutoencoderTiny, FlowMatchEulerDiscreteScheduler, FluxTran
 from diffusers.models.unets.unet_2d_blocks import AutoencoderTinyBlock
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
+from fluxhouse.builtin.training.growing import COLOURS, average, see_colours
 from fluxhouse.builtin.training.sizes import ModelSize
-
-COLOURS = 3
-_QUARTERS = ((0, 0), (0, 1), (1, 0), (1, 1))
 
 
 def new_schedule() -> FlowMatchEulerDiscreteScheduler:
@@ -23,7 +21,7 @@ def new_schedule() -> FlowMatchEulerDiscreteScheduler:
 
 
 def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
-    """An autoencoder that starts as a coarse copy: from a random start, colour comes last and late.
+    """The inner levels of an autoencoder, started as a coarse copy: from a random start, colour comes last and late.
 
     It has no normalisation, which would wipe out flat pictures. Its first three channels carry the colours: averaged on
     the way in, spread on the way out, unchanged by every residual block.
@@ -47,8 +45,7 @@ def new_autoencoder(size: ModelSize) -> AutoencoderTiny:
             if isinstance(module, AutoencoderTinyBlock):
                 module.conv[-1].weight.zero_()
                 module.conv[-1].bias.zero_()
-        if size.latents >= len(_QUARTERS) * COLOURS:
-            _pass_quarters(vae)
+        see_colours(vae.encoder.layers[0])
     return vae
 
 
@@ -56,35 +53,11 @@ def _pass_colours(conv: torch.nn.Conv2d) -> None:
     conv.weight[:COLOURS] = 0.0
     for colour in range(COLOURS):
         if conv.stride == (2, 2):
-            # The taps that never meet the padding: an exact mean of two by two, at the rim too.
-            conv.weight[colour, colour, 1:, 1:] = 0.25
+            average(conv, colour)
         else:
             conv.weight[colour, colour, 1, 1] = 1.0
     if conv.bias is not None:
         conv.bias[:COLOURS] = 0.0
-
-
-def _pass_quarters(vae: AutoencoderTiny) -> None:
-    """Let latents hold the colours of their four quarters from the start, and the decoder see both them and their mean.
-
-    What a latent knows of edges would else be found among random features, late.
-    """
-    halving = next(one for one in reversed(vae.encoder.layers) if getattr(one, "stride", None) == (2, 2))
-    leaving, entering = vae.encoder.layers[-1], vae.decoder.layers[0]
-    count = len(_QUARTERS) * COLOURS
-    for conv in (halving, leaving, entering):
-        conv.weight[:count] = 0.0
-    entering.weight[count : count + COLOURS] = 0.0
-    for number, (down, right) in enumerate(_QUARTERS):
-        for colour in range(COLOURS):
-            latent = COLOURS * number + colour
-            halving.weight[latent, colour, 1 + down, 1 + right] = 1.0
-            leaving.weight[latent, latent, 1, 1] = 1.0
-            entering.weight[colour, latent, 1, 1] = 1 / len(_QUARTERS)
-            # The first quarter's place is taken by the mean.
-            entering.weight[latent if number else count + colour, latent, 1, 1] = 1.0
-    for conv in (leaving, entering):
-        conv.bias[: count + COLOURS] = 0.0
 
 
 def new_transformer(size: ModelSize) -> FluxTransformer2DModel:

@@ -22,7 +22,7 @@ from fluxhouse.builtin.training.parts import Parts, encode
 _SHAPES = ((1, 1), (1, 1), (1, 1), (4, 3), (3, 4), (16, 9), (9, 16), (3, 2), (2, 3))
 """Width to height of what is painted: square a third of the time."""
 
-_SCALES = {1: 0.25, 3: 4, 6: 4, 7: 16, 9: 0.25, 11: 4, 14: 4}
+_SCALES = {1: 0.25, 3: 4, 6: 4, 11: 4, 14: 4}
 """Number of a shard among sixteen -> how many times the usual tokens its pictures have."""
 
 
@@ -44,8 +44,8 @@ class Shard:
 class Plan:
     """What a store holds: pictures of a stage, of which a share are edits, most of about `tokens` tokens.
 
-    A shard has `pictures` of these, fewer where they are larger: of sixteen shards one has sixteen times the tokens,
-    four have four times as many and two a quarter.
+    A shard has `pictures` of these, fewer where they are larger: of sixteen shards four have four times the tokens and
+    one a quarter.
     """
 
     stage: Stage
@@ -56,7 +56,7 @@ class Plan:
     look: str | None = None
 
     def order(self, number: int, grid: int) -> Order:
-        """The order for shard `number`, for a model whose tokens are `grid` pixels wide."""
+        """The order for shard `number`, with tokens `grid` pixels wide."""
         rng = np.random.default_rng((self.seed, number))
         tokens = max(1, int(self.tokens * _SCALES.get(number % 16, 1)))
         across, down = _SHAPES[int(rng.integers(len(_SHAPES)))]
@@ -77,7 +77,7 @@ def fill(folder: Path, plan: Plan, shards: int, parts: Parts, painters: Painters
     """Paint and encode the shards that are missing of the first `shards`; yields the number of each as it is there."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(shards) if not _file(folder, number).exists()]
-    painted = painters.paint(plan.order(number, parts.grid) for number in missing)
+    painted = painters.paint(plan.order(number, parts.painted_grid) for number in missing)
     for number, pictures in zip(missing, painted, strict=True):
         _write(_file(folder, number), pictures, parts)
         yield number

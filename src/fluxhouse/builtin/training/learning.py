@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,15 @@ from torch import Tensor, nn
 
 _SHARD_BYTES = 12 * 1024 * 1024
 _STATE = "state.json"
+_STEP = "step"
+_MOMENTS = ("exp_avg", "exp_avg_sq", "momentum_buffer")
+"""What optimizers keep of a weight beside the number of its updates."""
+
+_BLOCK_MATRIX = re.compile(r"transformer_blocks\.\d+\.(?!norm)(?!.*lora_)")
+"""Weights of attention and feed-forward, not of what modulates them, and not the slim ones of LoRAs."""
+
+_MUON_PACE = 10.0
+"""Muon's steps have the size of its rate, whatever the gradient's."""
 
 
 class Learner:
@@ -29,7 +39,7 @@ class Learner:
 
     def __init__(self, networks: Mapping[str, nn.Module], rate: float, updates: int, inertia: float = 0.999) -> None:
         self.done = 0
-        self._rate, self._updates, self._inertia = rate, updates, inertia
+        self._updates, self._inertia = updates, inertia
         self._weights = {
             f"{network}.{name}": parameter
             for network, module in networks.items()
@@ -37,16 +47,7 @@ class Learner:
             if parameter.requires_grad
         }
         self._averages = {name: weight.detach().clone() for name, weight in self._weights.items()}
-        matrices = [weight for weight in self._weights.values() if weight.ndim > 1]
-        others = [weight for weight in self._weights.values() if weight.ndim <= 1]
-        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
-        self._optimizer = torch.optim.AdamW(
-            groups,
-            lr=rate,
-            betas=(0.9, 0.99),
-            weight_decay=0.01,
-            fused=True,
-        )
+        self._optimizers = _optimizers(self._weights, rate)
 
     @property
     def finished(self) -> bool:
@@ -54,12 +55,14 @@ class Learner:
 
     def learn(self, loss: Tensor) -> None:
         """One update down the loss."""
-        self._optimizer.zero_grad(set_to_none=True)
+        for weight in self._weights.values():
+            weight.grad = None
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self._weights.values(), 1.0)
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * pace(self.done, self._updates)
-        self._optimizer.step()
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * pace(self.done, self._updates)
+            optimizer.step()
         self.done += 1
         share = max(1 - self._inertia, 9 / (10 + self.done))
         with torch.no_grad():
@@ -84,10 +87,9 @@ class Learner:
         """Write the state whole or not at all, in files under 16 MiB."""
         tensors: dict[str, Tensor] = {}
         for name, weight in self._weights.items():
-            kept = self._optimizer.state.get(weight, {})
-            moments = {"first": kept.get("exp_avg"), "second": kept.get("exp_avg_sq")}
+            moments = {moment: value for moment, value in self._state(weight).items() if moment != _STEP}
             parts = {"weight": weight.detach(), "average": self._averages[name], **moments}
-            tensors |= {f"{part}/{name}": value.contiguous() for part, value in parts.items() if value is not None}
+            tensors |= {f"{part}/{name}": value.contiguous() for part, value in parts.items()}
         unfinished = folder.with_name(f".{folder.name}")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -108,13 +110,44 @@ class Learner:
         self._put({name: tensors[f"weight/{name}"] for name in self._weights})
         for name, weight in self._weights.items():
             self._averages[name].copy_(tensors[f"average/{name}"])
-            if f"first/{name}" in tensors:
-                self._optimizer.state[weight] = {
-                    "step": torch.tensor(float(self.done), device=weight.device),
-                    "exp_avg": tensors[f"first/{name}"].to(weight.device),
-                    "exp_avg_sq": tensors[f"second/{name}"].to(weight.device),
-                }
+            moments = {
+                moment: tensors[f"{moment}/{name}"].to(weight.device)
+                for moment in _MOMENTS
+                if f"{moment}/{name}" in tensors
+            }
+            if moments:
+                self._state(weight).update(moments, step=torch.tensor(float(self.done), device=weight.device))
         return True
+
+    def _state(self, weight: nn.Parameter) -> dict[str, Tensor]:
+        """What the weight's optimizer keeps of it."""
+        holds = next(one for one in self._optimizers if any(weight is other for other in _parameters(one)))
+        kept: dict[str, Tensor] = holds.state[weight]
+        return kept
+
+
+def _optimizers(weights: Mapping[str, nn.Parameter], rate: float) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of a transformer's blocks, which learn from fewer pictures so, and AdamW for all else."""
+    hidden = [weight for name, weight in weights.items() if _BLOCK_MATRIX.search(name) and weight.ndim == 2]
+    others = [weight for name, weight in weights.items() if not (_BLOCK_MATRIX.search(name) and weight.ndim == 2)]
+    plain: list[dict[str, Any]] = [
+        {"params": [weight for weight in others if weight.ndim > 1]},
+        {"params": [weight for weight in others if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(plain, lr=rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    ]
+    if hidden:
+        found.append(torch.optim.Muon(hidden, lr=_MUON_PACE * rate, weight_decay=0.01))
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return found
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
 
 
 def pace(done: int, updates: int) -> float:

@@ -29,7 +29,7 @@ class Options:
     until: float = math.inf
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     batch: int = 32
-    pixels: int = 256
+    pixels: int = 512
     rate: float | None = None
     stage: Stage = Stage.FULL
     seed: int = 0

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
+from fluxhouse.builtin.training.growing import encode_small, halvings
+
 FOLDERS: dict[str, Any] = {
     "scheduler": FlowMatchEulerDiscreteScheduler,
     "vae": AutoencoderTiny,
@@ -51,6 +53,11 @@ class Parts:
     def grid(self) -> int:
         """Pixels of one token's side."""
         return 2 * self.pixels_per_latent
+
+    @property
+    def painted_grid(self) -> int:
+        """The same in pictures painted so small that the levels which only halve can be left out."""
+        return int(self.grid // 2 ** halvings(self["vae"]))
 
 
 def load(folder: Path, names: tuple[str, ...], device: torch.device) -> Parts:
@@ -94,10 +101,10 @@ def _index() -> dict[str, Any]:
 
 @torch.no_grad()
 def encode(parts: Parts, pixels: Pixels, at_once: int = 16) -> Tensor:
-    """Scaled latents [n, c, h / p, w / p] of pictures [n, h, w, 3], as the transformer sees them."""
+    """Scaled latents of small pictures [n, h, w, 3], as the transformer sees them: a token is `painted_grid` wide."""
     vae = parts["vae"]
     found = [
-        vae.encode(as_tensor(some, parts.device)).latents for some in np.array_split(pixels, -(-len(pixels) // at_once))
+        encode_small(vae, as_tensor(some, parts.device)) for some in np.array_split(pixels, -(-len(pixels) // at_once))
     ]
     latents: Tensor = (torch.cat(found) - vae.config.shift_factor) * vae.config.scaling_factor
     return latents

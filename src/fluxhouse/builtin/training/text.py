@@ -78,11 +78,11 @@ def train(options: Options) -> None:
 
     Run(learner, folder, options).go(update)
     with learner.averaged():
-        write_encoders(options.out, clip, t5, same)
+        _write(options.out, clip, t5, same)
 
 
-def write_encoders(folder: Path, clip: Any, t5: Any, same: Tensor) -> None:
-    """Write both encoders; capitals get the embeddings of their small twins."""
+def _write(folder: Path, clip: Any, t5: Any, same: Tensor) -> None:
+    """Both encoders; capitals get the embeddings of their small twins."""
     with torch.no_grad():
         t5.shared.weight.copy_(t5.shared.weight[same.to(t5.device)])
     folders.write(folder, "text_encoder", clip)

@@ -1,4 +1,4 @@
-"""Trains the transformer and both text encoders together by flow matching, then folds guidance into its own input."""
+"""Trains the transformer by flow matching, over text encoders that stand, then folds guidance into its own input."""
 
 from __future__ import annotations
 
@@ -25,11 +25,9 @@ from fluxhouse.builtin.training.options import Options
 from fluxhouse.builtin.training.painting import Painters
 from fluxhouse.builtin.training.parts import Parts
 from fluxhouse.builtin.training.sheets import write_sheet
-from fluxhouse.builtin.training.text import write_encoders
 from fluxhouse.builtin.training.vocabulary import twins
 
 STEPS = 8
-_NETWORKS = ("transformer", "text_encoder", "text_encoder_2")
 
 PROMPTS = (
     "a red circle on a white background",
@@ -49,10 +47,9 @@ def train(options: Options, distil: bool) -> None:
     parts.loaded["transformer"] = _transformer(options)
     folder = options.out / "training" / ("guidance" if distil else "transformer")
     teacher = _teacher(options, parts, folder / "teacher") if distil else None
-    for name in _NETWORKS:
-        parts[name].to(options.device).train().requires_grad_(True)
+    transformer = parts["transformer"].to(options.device).train().requires_grad_(True)
     rate = options.rate or (2e-4 if distil else 1e-3)
-    learner = Learner({name: parts[name] for name in _NETWORKS}, rate, options.updates)
+    learner = Learner({"transformer": transformer}, rate, options.updates)
     learner.restore(folder / "state")
     shards = stored(options, parts)
     same = twins(parts["tokenizer_2"])
@@ -68,8 +65,7 @@ def train(options: Options, distil: bool) -> None:
     with Ahead(draw) as drawn:
         Run(learner, folder, options).go(lambda number: flow_step(options, parts, drawn(number), teacher), show)
     with learner.averaged():
-        folders.write(options.out, "transformer", parts["transformer"])
-        write_encoders(options.out, parts["text_encoder"], parts["text_encoder_2"], same)
+        folders.write(options.out, "transformer", transformer)
 
 
 def _transformer(options: Options) -> Any:
@@ -80,10 +76,9 @@ def _transformer(options: Options) -> Any:
 
 def _teacher(options: Options, parts: Parts, folder: Path) -> Parts:
     """The model as it was before guidance: set aside at the first call, since its folder will be written anew."""
-    for name in _NETWORKS:
-        if not (folder / name).is_dir():
-            shutil.copytree(options.out / name, folder / name)
-    return Parts(parts.loaded | folders.load(folder, _NETWORKS, options.device).loaded, options.device)
+    if not (folder / "transformer").is_dir():
+        shutil.copytree(options.out / "transformer", folder / "transformer")
+    return Parts(parts.loaded | folders.load(folder, ("transformer",), options.device).loaded, options.device)
 
 
 def stored(options: Options, parts: Parts, look: str | None = None) -> list[Shard]:
