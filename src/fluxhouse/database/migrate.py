@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from alembic.config import Config
@@ -19,9 +20,9 @@ def upgrade(connection: Connection) -> None:
     A database that a newer version has migrated stays as it is: migrations add before a later release takes away, so
     that this version and the next work side by side while an installation is upgraded, and back.
     """
-    if is_newer(connection):
+    if current_revision(connection) == head_revision() or is_newer(connection):
         return
-    scripts = ScriptDirectory(str(_SCRIPTS))
+    scripts = _scripts()
     with EnvironmentContext(_options(), scripts, fn=lambda revision, _: scripts._upgrade_revs("head", revision)) as run:
         run.configure(connection=connection, transaction_per_migration=False)
         run.run_migrations()
@@ -40,7 +41,13 @@ def is_newer(connection: Connection) -> bool:
 
 def head_revision() -> str | None:
     """The newest migration that this version ships."""
-    return ScriptDirectory(str(_SCRIPTS)).get_current_head()
+    return _scripts().get_current_head()
+
+
+@cache
+def _scripts() -> ScriptDirectory:
+    """All migrations, read once: to import them takes longer than to run none of them."""
+    return ScriptDirectory(str(_SCRIPTS))
 
 
 def _options() -> Config:
