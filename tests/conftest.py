@@ -85,6 +85,16 @@ def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 
 @pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file, migrated once, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The address of a PostgreSQL server that tests may make databases on: the developer's, or one of our own."""
     if given := os.environ.get("FLUXHOUSE_TEST_POSTGRES_URL"):

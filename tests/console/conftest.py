@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from fluxhouse.app import create_app
-from fluxhouse.assembly import assemble
+from fluxhouse.assembly import assemble, make_data_folder
 from fluxhouse.core import accounts, people
 from fluxhouse.core.people import Role
 from fluxhouse.engine.testcard import TestCard
@@ -99,8 +100,10 @@ def quick_passwords():
 
 
 @pytest.fixture
-async def place(tmp_path):
+async def place(tmp_path, template):
     settings = Settings(data=tmp_path / "data", public_url=URL, sign_up=True)
+    make_data_folder(settings)
+    shutil.copy(template, settings.data_folder / "fluxhouse.db")
     platform = assemble(settings, {"*": TestCard()})
     clock = SettableClock()
     platform.door.clock = clock

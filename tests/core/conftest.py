@@ -156,16 +156,6 @@ def delivered(job: Job, index: int) -> DeliveredImage:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file, migrated once."""
-    path = tmp_path_factory.mktemp("template") / "template.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
-
-
-@pytest.fixture(scope="session")
 def house_type() -> type[House]:
     return House
 

@@ -111,8 +111,13 @@ def shared(request: pytest.FixtureRequest, database_kind: str, tmp_path: Path) -
 
 
 @pytest.fixture
-async def build(tmp_path: Path, shared: dict[str, str]) -> AsyncIterator[Callable[..., Awaitable[House]]]:
+async def build(
+    tmp_path: Path, shared: dict[str, str], template: Path
+) -> AsyncIterator[Callable[..., Awaitable[House]]]:
     """Builds houses, each with the backends and settings that a test gives, and closes them."""
+    (tmp_path / "house").mkdir(mode=0o700)
+    if not shared:
+        shutil.copy(template, tmp_path / "house" / "fluxhouse.db")
     async with AsyncExitStack() as closing:
 
         async def made(backend: Backend | None = None, *, works: bool = True, **settings: Any) -> House:

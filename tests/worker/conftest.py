@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,7 +81,6 @@ class Stage:
 
     def __init__(self, folder: Path, backend: TestCard, url: str) -> None:
         self.database = Database(url)
-        self.database.migrate()
         self.database.start()
         self.storage = LocalStorage(folder / "files")
         self.feed, self.bell, self.clock = Feed(), Bell(), SetClock()
@@ -156,11 +156,12 @@ class Stage:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def stage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Where a stage's database is, of each kind in turn."""
+def stage_url(request: pytest.FixtureRequest, template: Path, tmp_path: Path) -> Callable[[], str]:
+    """Where a stage's database is, of each kind in turn, already migrated."""
     if request.param == "postgres":
         return request.getfixturevalue("new_postgres")
-    return lambda: f"sqlite:///{tmp_path / 'fluxhouse.db'}"
+    url = f"sqlite:///{shutil.copy(template, tmp_path / 'fluxhouse.db')}"
+    return lambda: url
 
 
 @pytest.fixture

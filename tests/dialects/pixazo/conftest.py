@@ -169,20 +169,10 @@ async def _ready() -> None:
     """This process can always take jobs."""
 
 
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file, migrated once."""
-    path = tmp_path_factory.mktemp("migrated") / "platform.db"
-    database = Database(f"sqlite:///{path}")
-    database.migrate()
-    database.close()
-    return path
-
-
 @pytest.fixture
-async def gateway(migrated: Path, tmp_path: Path) -> AsyncIterator[Gateway]:
+async def gateway(template: Path, tmp_path: Path) -> AsyncIterator[Gateway]:
     """The routes, with one account that has a hundred credits."""
-    path = shutil.copy(migrated, tmp_path / "platform.db")
+    path = shutil.copy(template, tmp_path / "platform.db")
     database = Database(f"sqlite:///{path}")
     database.start()
     clock = SettableClock()
