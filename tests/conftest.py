@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,11 @@ from typing import Any, TypeVar
 
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import HealthCheck, settings
 from sqlalchemy import Connection, make_url
 
@@ -66,6 +71,21 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def write_authority(path: Path) -> Path:
+    """Write the certificate of an authority that has certified nobody: some clients refuse to start with none."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "nobody")])
+    today = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path.write_bytes(made.public_bytes(Encoding.PEM))
+    return path
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Nothing the developer has set reaches the tests or the processes they start, and no hub is asked.
@@ -75,8 +95,8 @@ def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-        patch.delenv("SSL_CERT_FILE", raising=False)
-        patch.setenv("SSL_CERT_DIR", str(tmp_path_factory.mktemp("authorities")))
+        patch.delenv("SSL_CERT_DIR", raising=False)
+        patch.setenv("SSL_CERT_FILE", str(write_authority(tmp_path_factory.mktemp("authority") / "nobody.pem")))
         for name in os.environ:
             if name.startswith("FLUXHOUSE_") and not name.startswith("FLUXHOUSE_TEST_"):
                 patch.delenv(name)
