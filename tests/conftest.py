@@ -87,12 +87,13 @@ def write_authority(path: Path) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Nothing the developer has set reaches the tests or the processes they start, and no hub is asked.
 
     Nor is any authority trusted that is not a test's own: to read the machine's takes every new client 35 ms. Processes
-    may keep what they have compiled, for the next.
+    may keep what they have compiled, for the next. Gives the environment as it was, to those who install from outside.
     """
+    outside = dict(os.environ)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         patch.delenv("SSL_CERT_DIR", raising=False)
@@ -101,7 +102,7 @@ def no_outside_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
             if name.startswith("FLUXHOUSE_") and not name.startswith("FLUXHOUSE_TEST_"):
                 patch.delenv(name)
         patch.setenv("HF_HUB_OFFLINE", "1")
-        yield
+        yield outside
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ NEEDED = ("distro", "httpx", "pydantic", "sniffio", "typing_extensions")
 
 
 @pytest.fixture(scope="module")
-def newer(pytestconfig):
+def newer(pytestconfig, no_outside_settings):
     """A folder with the client alone, installed once."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     folder = pytestconfig.cache.mkdir(f"sdk_python-{PINNED}")
@@ -25,7 +25,8 @@ def newer(pytestconfig):
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not (folder / "done").exists():
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
-            done = subprocess.run([*command, PINNED, *missing], capture_output=True, text=True, timeout=300)
+            command += [PINNED, *missing]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=no_outside_settings)
             if done.returncode:
                 pytest.skip(f"{PINNED} cannot be installed: {done.stderr.strip()[-300:]}")
             (folder / "done").touch()
