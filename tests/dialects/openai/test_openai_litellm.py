@@ -20,7 +20,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
-def python(pytestconfig):
+def python(pytestconfig, no_outside_settings):
     """The Python of an environment that has LiteLLM, installed once."""
     folder = pytestconfig.cache.mkdir(f"sdk_python-{PINNED}")
     found = folder / "environment" / "bin" / "python"
@@ -28,8 +28,8 @@ def python(pytestconfig):
         fcntl.flock(turn, fcntl.LOCK_EX)
         if not (folder / "done").exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "environment"], check=True)
-            command = [found, "-m", "pip", "install", "--quiet", PINNED]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+            command, outside = [found, "-m", "pip", "install", "--quiet", PINNED], no_outside_settings
+            done = subprocess.run(command, capture_output=True, text=True, timeout=1800, env=outside)
             if done.returncode:
                 pytest.skip(f"{PINNED} cannot be installed: {done.stderr.strip()[-300:]}")
             (folder / "done").touch()
