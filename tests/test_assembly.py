@@ -48,7 +48,7 @@ def weights(bare_checkpoint):
     def make(name, guided, is_builtin=False):
         folder = bare_checkpoint(name, guided)
         if is_builtin:
-            (folder / builtin.FINISHED_MARKER).write_text("{}")
+            (folder / builtin.MARKER).write_text("{}")
         return str(folder)
 
     return make

@@ -1,8 +1,7 @@
-"""A real `fluxhouse serve` with the real engine, its checkpoint made once for all tests."""
+"""A real `fluxhouse serve` with the real engine and the built-in model."""
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,21 +10,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from fluxhouse import builtin
-from fluxhouse.builtin.make import make
 from fluxhouse.cli.bench.processor import children
 from fluxhouse.cli.bench.subject import Subject, _command
 from fluxhouse.core import jobs
 from fluxhouse.core.jobs import Job
 from fluxhouse.database.database import Database
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in model as the first `serve` writes it."""
-    folder = tmp_path_factory.mktemp("weights") / "builtin"
-    make(folder)
-    return folder
 
 
 class House:
@@ -89,12 +78,9 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """One data folder for the module's tests, its server started."""
-    folder = tmp_path_factory.mktemp("house")
-    made = folder / "models" / f"{builtin.NAME}-{builtin.VERSION}"
-    shutil.copytree(checkpoint, made)
-    one = House(folder)
+    one = House(tmp_path_factory.mktemp("house"))
     one.start()
     yield one
     one.end()

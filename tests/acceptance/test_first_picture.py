@@ -16,7 +16,7 @@ from fluxhouse.core.jobs import JobState
 
 CURL = re.compile(r"^curl .*?^$", re.MULTILINE | re.DOTALL)
 
-LONG = {"num_inference_steps": 50, "width": 768, "height": 768}  # so that a poll finds it in its middle
+LONG = {"num_inference_steps": 50, "width": 1440, "height": 1440}  # so that a poll finds it in its middle
 
 
 def test_the_printed_curl_ends_in_a_picture(house, tmp_path):

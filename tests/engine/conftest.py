@@ -10,9 +10,9 @@ import pytest_asyncio
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 from PIL import Image, ImageDraw
+from tests.handset.make import build, make
 from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessorPil
 
-from fluxhouse.builtin.make import build, make
 from fluxhouse.engine import bfl
 from fluxhouse.engine.engine import Engine
 from fluxhouse.engine.options import EngineOptions, ModelWeights
@@ -22,8 +22,8 @@ torch.set_num_threads(1)  # Tests share their cores: threads that wait for each 
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built-in model's folder."""
-    folder = tmp_path_factory.mktemp("weights") / "builtin"
+    """The hand-set checkpoint's folder."""
+    folder = tmp_path_factory.mktemp("weights") / "handset"
     make(folder)
     return folder
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.handset.make import make
 
-from fluxhouse.builtin.make import make
 from fluxhouse.engine import landlock
 
 # Loaded by the engine's process itself, before ours: it waits for the moment from which the process must be confined.

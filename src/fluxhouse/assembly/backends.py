@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
-
-import structlog
 
 from fluxhouse import builtin
 from fluxhouse.assembly.providers import has_model, is_provider, make_providers, usual_of
@@ -29,8 +25,6 @@ from fluxhouse.generation.request import Task
 from fluxhouse.providers.provider import Provider
 from fluxhouse.settings import Settings, SettingsRefused
 from fluxhouse.worker.routing import ANY
-
-log = structlog.get_logger()
 
 TESTCARD = "testcard"
 ENGINE_PACKAGES = ("torch", "diffusers", "transformers", "safetensors", "tokenizers")
@@ -96,7 +90,7 @@ def make_backends(settings: Settings, catalog: Catalog) -> Made:
 def _route(model: str, settings: Settings) -> Sequence[str]:
     """The sources of a model in order; those of `*` leave out the providers that have no such model."""
     own = settings.sources.get(model)
-    route = own or settings.sources.get(ANY, () if settings.models else (str(builtin_folder(settings)),))
+    route = own or settings.sources.get(ANY, () if settings.models else (str(builtin.FOLDER),))
     lacking = [source for source in route if is_provider(source) and not has_model(source, model)]
     if own and lacking:
         raise SettingsRefused(f"FLUXHOUSE_MODELS: {lacking[0]} has no {model}; say which of its models, {lacking[0]}:…")
@@ -117,42 +111,9 @@ def _cards(sources: Iterable[str]) -> Mapping[str, TestCard]:
         raise SettingsRefused("FLUXHOUSE_MODELS: testcard:SECONDS takes the seconds of one step") from None
 
 
-def builtin_folder(settings: Settings) -> Path:
-    """Where this data folder keeps the built-in checkpoint of this version."""
-    return models_folder(settings) / f"{builtin.NAME}-{builtin.VERSION}"
-
-
 def models_folder(settings: Settings) -> Path:
-    """Where this data folder keeps checkpoints: the built-in one, and what was pulled from a hub."""
+    """Where this data folder keeps the checkpoints that were pulled from a hub."""
     return settings.data_folder / "models"
-
-
-async def make_builtin(settings: Settings) -> None:
-    """Write the built-in checkpoint where it is wanted and not there yet, in a process of its own that may need torch.
-
-    Raises `WeightsUnavailable`.
-    """
-    folder = builtin_folder(settings)
-    if settings.models or (folder / builtin.FINISHED_MARKER).exists():
-        return
-    log.info("builtin_being_made", folder=str(folder))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("FLUXHOUSE_")}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "fluxhouse.engine.launch", "fluxhouse.builtin.make", str(folder)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-    )
-    try:
-        _, complaint = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        await process.wait()
-        raise
-    if process.returncode:
-        last = (complaint.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
-        raise WeightsUnavailable(f"The built-in model could not be written to {folder}: {last}")
 
 
 def require_engine_packages() -> None:
@@ -163,7 +124,7 @@ def require_engine_packages() -> None:
 
 def _engine(name: str, weights: Mapping[str, ModelWeights], settings: Settings, checker: Path | None) -> Engine | None:
     """The engine of that name with the weights it may show under it; None where there are none."""
-    models = {model: one for model, one in weights.items() if _shown_name(Place(*one.places), settings) == name}
+    models = {model: one for model, one in weights.items() if _shown_name(Place(*one.places)) == name}
     if not models:
         return None
     threads = settings.threads or min(os.cpu_count() or 1, 16)
@@ -194,9 +155,9 @@ def _checker(settings: Settings) -> Path | None:
         raise SettingsRefused(f"FLUXHOUSE_SAFETY_CHECKER: {error.message}") from None
 
 
-def _shown_name(place: Place, settings: Settings) -> str:
+def _shown_name(place: Place) -> str:
     """The built-in model is never passed off as something else, wherever it was copied to."""
-    stands_in = place.folder == builtin_folder(settings) or (place.folder / builtin.FINISHED_MARKER).exists()
+    stands_in = (place.folder / builtin.MARKER).exists()
     return builtin.NAME if stands_in and place.transformer_file is None else _REAL
 
 
@@ -204,7 +165,7 @@ def _weights(source: str, settings: Settings, model: Model) -> ModelWeights:
     """What holds for the checkpoint of a setting; raises `SettingsRefused` where it is not here or not fit."""
     try:
         place = locate(source, models_folder(settings))
-        if _shown_name(place, settings) == builtin.NAME:
+        if _shown_name(place) == builtin.NAME:
             defaults = (builtin.DEFAULT_STEPS, builtin.DEFAULT_GUIDANCE, builtin.MAX_TEXT_TOKENS)
             return ModelWeights(place.folder, *defaults, fit_references=True)
         checkpoint = examine(place.folder, place.transformer_file)

@@ -9,7 +9,6 @@ import structlog
 from starlette.types import ASGIApp
 
 from fluxhouse.app import create_app
-from fluxhouse.assembly.backends import make_builtin
 from fluxhouse.console.cashier import Cashier
 from fluxhouse.core.relay import Relay
 from fluxhouse.database.database import Database
@@ -156,8 +155,6 @@ class Platform:
     async def _work(self) -> None:
         assert self._warm is not None, "called by begin()"
         try:
-            if self.engines:
-                await make_builtin(self.settings)
             for engine in self.engines:
                 await engine.start()
         except Exception as error:

@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_builtin, make_upsampler
+from fluxhouse.assembly import ENGINE_PACKAGES, make_backends, make_upsampler
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.logs import log_by
@@ -161,7 +161,6 @@ async def _test_image(settings: Settings) -> Finding:
     started = time.monotonic()
     for engine in make_backends(settings, Catalog.load()).engines:
         try:
-            await make_builtin(settings)
             await engine.start()
         except PlatformError as error:
             return Finding("engine", error.message, "see the packages, the device and FLUXHOUSE_MODELS above", True)

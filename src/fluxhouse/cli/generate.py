@@ -16,7 +16,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from fluxhouse.assembly import make_backends, make_builtin, make_data_folder, require_engine_packages
+from fluxhouse.assembly import make_backends, make_data_folder, require_engine_packages
 from fluxhouse.catalog.catalog import Catalog
 from fluxhouse.catalog.parsing import REFERENCES, Parsed
 from fluxhouse.cli.logs import log_by
@@ -154,7 +154,6 @@ async def _make(settings: Settings, request: GenerationRequest, paths: Sequence[
         try:
             for engine in engines:
                 require_engine_packages()
-                await make_builtin(settings)
                 await engine.start()
             # The protocol says that the iterator can be closed.
             async with aclosing(cast("Any", backend.generate(request, paths))) as progress:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fluxhouse.assembly import TESTCARD, builtin_folder, is_provider, models_folder
+from fluxhouse import builtin
+from fluxhouse.assembly import TESTCARD, is_provider, models_folder
 from fluxhouse.cli.findings import Finding, show_findings
 from fluxhouse.cli.models_pull import users_of
 from fluxhouse.cli.opening import DataFolder
@@ -31,12 +32,9 @@ def weights(settings: Settings) -> Iterator[Finding]:
         limit -= taken
     whole: list[Checkpoint] = []
     named = dict.fromkeys(source for route in settings.sources.values() for source in route)
-    for source in named or [str(builtin_folder(settings))]:
+    for source in named or [str(builtin.FOLDER)]:
         served = ", ".join(model for model, route in settings.sources.items() if source in route) or "every model"
         if source.partition(":")[0] == TESTCARD or is_provider(source):
-            continue
-        if source == str(builtin_folder(settings)) and not builtin_folder(settings).exists():
-            yield Finding("weights", f"{served}: the built-in model, made at the first start")
             continue
         try:
             place = locate(source, models_folder(settings))

@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 
-from fluxhouse import builtin
-from fluxhouse.builtin.make import make
 from fluxhouse.cli.bench import crash
 
 
 def test_nothing_is_lost_or_charged_twice_when_processes_are_killed(tmp_path: Path) -> None:
     """Three rounds of kill -9 with twenty jobs in flight leave no violation."""
-    make(tmp_path / "models" / f"{builtin.NAME}-{builtin.VERSION}")  # Here, and not in a process of the server's.
     *_, findings = crash.run(crash.Campaign(rounds=3, jobs=20, seed=2), tmp_path)
 
     assert findings.violations == []

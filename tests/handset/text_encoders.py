@@ -1,14 +1,13 @@
-"""The built-in model's two tokenizers and text encoders: byte-level CLIP, and a small T5 whose words carry colours."""
+"""The hand-set tokenizers and text encoders: byte-level CLIP, and a small T5 whose words carry colours."""
 
 from __future__ import annotations
 
 import torch
+from tests.handset.palette import SPECIAL, colour_of, is_small, pieces
 from tokenizers import pre_tokenizers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
-from fluxhouse.builtin import MAX_TEXT_TOKENS
-from fluxhouse.builtin.palette import SPECIAL, colour_of, is_small, pieces
-
+_LENGTH = 48  # tokens of a prompt
 TEXT_WIDTH = 64
 COLOUR_AT = slice(0, 3)
 """Where a T5 token's colour stands among its features (red, green, blue, each from -1 to 1)."""
@@ -48,7 +47,7 @@ def clip_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 def t5_tokenizer() -> T5Tokenizer:
     """Unigram over the palette's words, letter pairs and letters."""
-    return T5Tokenizer(vocab=pieces(), extra_ids=0, model_max_length=MAX_TEXT_TOKENS)
+    return T5Tokenizer(vocab=pieces(), extra_ids=0, model_max_length=_LENGTH)
 
 
 def t5_encoder(tokenizer: T5Tokenizer, generator: torch.Generator) -> T5EncoderModel:

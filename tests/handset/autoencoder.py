@@ -1,4 +1,4 @@
-"""The built-in model's VAE, set by hand: it averages 16 by 16 pixels into a latent and paints latents as soft colour.
+"""The hand-set VAE: it averages 16 by 16 pixels into a latent and paints latents as soft colour.
 
 Residual branches are zero, so that only the trunk acts. SiLU is undone by pairs (silu(x) - silu(-x) = x), and group
 normalisation by a pair of large constant channels beside which the signal hardly changes the variance.

@@ -1,4 +1,4 @@
-"""The words the built-in model has a colour for, and the pieces its second tokenizer knows; plain Python."""
+"""The words the hand-set checkpoint has a colour for, and the pieces its second tokenizer knows; plain Python."""
 
 from __future__ import annotations
 

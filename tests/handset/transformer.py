@@ -1,4 +1,4 @@
-"""The built-in model's FLUX transformer, set by hand: words claim regions of the picture through rotary attention.
+"""The hand-set FLUX transformer: words claim regions of the picture through rotary attention.
 
 The double block smooths what the latents already show and a hidden noise field; the single block lets each image token
 pick a colour from the text (or from a reference at the same place). What leaves is `(latents - picture) / sigma`, the
@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from diffusers import FluxTransformer2DModel
 from diffusers.models.embeddings import get_timestep_embedding
-
-from fluxhouse.builtin.autoencoder import LATENT_CHANNELS, SCALING
-from fluxhouse.builtin.text_encoders import COLOUR_AT, KEYS_AT, TEXT_WIDTH, VOICE_AT
+from tests.handset.autoencoder import LATENT_CHANNELS, SCALING
+from tests.handset.text_encoders import COLOUR_AT, KEYS_AT, TEXT_WIDTH, VOICE_AT
 
 HEADS, HEAD_WIDTH = 3, 64
 WIDTH = HEADS * HEAD_WIDTH
