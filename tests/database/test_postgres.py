@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from sqlalchemy import text
@@ -151,6 +152,16 @@ async def test_one_of_many_is_alone(database):
         assert again
 
 
+async def test_who_leaves_lets_the_next_one_in_at_once(database):
+    """Not only when the server notices that a connection is gone."""
+    held = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
+    for _ in range(50):
+        async with database.alone("sweep") as mine:
+            assert mine
+    with database.snapshot() as connection:
+        assert connection.execute(text(f"{held} WHERE datname = current_database())")).scalar_one() == 0
+
+
 async def test_who_is_cancelled_on_the_way_in_lets_the_next_one_in(database):
     """The name is free again, and no connection is left behind, however early the cancellation comes."""
 
@@ -165,6 +176,31 @@ async def test_who_is_cancelled_on_the_way_in_lets_the_next_one_in(database):
         await asyncio.wait([entering])
         async with database.alone("sweep") as mine:
             assert mine
+
+
+async def test_who_is_cancelled_again_on_the_way_out_lets_the_next_one_in(database, monkeypatch):
+    """Were it only let go of by garbage collection, it would be held until then, and its connection be lost."""
+    at_once = database._driver.alone
+
+    @contextmanager
+    def slowly(name):
+        time.sleep(0.2)
+        with at_once(name) as mine:
+            yield mine
+
+    async def enter():
+        async with database.alone("sweep"):
+            await asyncio.sleep(10)
+
+    monkeypatch.setattr(database._driver, "alone", slowly)
+    entering = asyncio.create_task(enter())
+    for _ in range(2):
+        await asyncio.sleep(0.05)
+        entering.cancel()
+    await asyncio.wait([entering])
+    await asyncio.wait(list(database._leaving))
+    async with database.alone("sweep") as mine:
+        assert mine
 
 
 async def test_a_restart_is_outlasted():

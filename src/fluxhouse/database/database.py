@@ -30,6 +30,7 @@ class Database:
                 f"FLUXHOUSE_DATABASE_URL: sqlite:////path/to/file or postgresql://user@host/name, not {parsed!r}"
             )
         self._driver = Embedded(parsed) if backend == "sqlite" else Postgres(parsed)
+        self._leaving: set[asyncio.Task[None]] = set()
 
     @property
     def shared(self) -> Postgres | None:
@@ -84,6 +85,14 @@ class Database:
         try:
             yield await asyncio.shield(entering)
         finally:
-            await asyncio.wait([entering])  # who is cancelled on the way in has the connection all the same
-            if entering.exception() is None:
-                await asyncio.to_thread(entered.__exit__, None, None, None)
+            # Who is cancelled on the way in has the connection all the same; and who is cancelled again still leaves.
+            leaving = asyncio.create_task(_leave(entering, entered))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+            await asyncio.shield(leaving)
+
+
+async def _leave(entering: asyncio.Task[bool], entered: AbstractContextManager[bool]) -> None:
+    await asyncio.wait([entering])
+    if entering.exception() is None:
+        await asyncio.to_thread(entered.__exit__, None, None, None)

@@ -135,8 +135,14 @@ class Postgres:
     @contextmanager
     def alone(self, name: str) -> Iterator[bool]:
         with self._own.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            taken = text("SELECT pg_try_advisory_lock(hashtext(:name))")
-            yield bool(connection.execute(taken, {"name": f"fluxhouse:{name}"}).scalar_one())
+            lock = {"name": f"fluxhouse:{name}"}
+            mine = bool(connection.execute(text("SELECT pg_try_advisory_lock(hashtext(:name))"), lock).scalar_one())
+            try:
+                yield mine
+            finally:
+                # The server frees what a closed connection held, but not before it has noticed.
+                with suppress(DBAPIError):
+                    connection.execute(text("SELECT pg_advisory_unlock_all()"))
 
     def notifications(self, channel: str, seconds: float) -> Iterator[str | None]:
         """What is notified on the channel from now on, and None at first and whenever nothing came for that long.
