@@ -1,10 +1,13 @@
 """What the engine's process may not do is refused inside it."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from fluxhouse.engine import confine
 
 ATTEMPTS = {
     "connecting": "import socket; socket.create_connection(('127.0.0.1', 9))",
@@ -45,6 +48,19 @@ def confined(code: str, tmp_path: Path) -> subprocess.CompletedProcess[str]:
         code,
     ]
     return subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=False)
+
+
+def test_weights_in_the_package_hide_no_module(tmp_path: Path) -> None:
+    """A folder of modules that holds a granted one is data, and stays hidden; not so for the model that ships."""
+    modules, data = tmp_path / "modules", tmp_path / "data"
+    shipped = Path(confine.__file__).parents[1] / "builtin" / "weights"
+    folders = [str(modules), str(data), str(shipped.parents[2])]
+    code = f"import sys; sys.path += {folders}; from fluxhouse.engine import confine; from pathlib import Path; "
+    code += f"print(confine.Readable([Path({str(data / 'model')!r}), Path({str(shipped)!r})]).roots)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    roots = ast.literal_eval(ended.stdout)
+    assert {str(modules), str(shipped.parents[2]), str(shipped), str(data / "model")} <= set(roots)
+    assert str(data) not in roots
 
 
 @pytest.mark.parametrize("attempt", ATTEMPTS)

@@ -106,11 +106,16 @@ def _interpreter() -> Iterator[str]:
 
 
 def _packages(granted: tuple[str, ...]) -> Iterator[str]:
-    """Where modules come from, but for an entry with a granted folder inside it: that holds the data, not packages."""
-    yield str(Path(__file__).parents[1])
+    """Where modules come from, but for an entry with a granted folder inside it: that holds the data, not packages.
+
+    A granted folder inside this package is the model that ships with it, and no data.
+    """
+    own = str(Path(__file__).parents[1])
+    yield own
+    data = [folder for folder in granted if not _lies_in(folder, os.path.realpath(own))]
     wanted = (*sys.path, *site.getsitepackages(), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
     for entry in filter(os.path.isabs, wanted):
-        if not any(_lies_in(folder, os.path.realpath(entry)) for folder in granted):
+        if not any(_lies_in(folder, os.path.realpath(entry)) for folder in data):
             yield entry
 
 
