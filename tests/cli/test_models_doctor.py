@@ -2,6 +2,8 @@
 
 import json
 
+from fluxhouse import builtin
+
 
 def filled(folder, numbers):
     """The checkpoint with a transformer of so many float32 numbers, which are not written."""
@@ -49,9 +51,11 @@ def test_what_is_not_here_is_fatal(fluxhouse, monkeypatch):
 
 
 def test_the_built_in_model_needs_nothing(fluxhouse, monkeypatch):
-    """Before the first start it is announced, and nothing is made."""
+    """It is there as installed, whole and small."""
     monkeypatch.delenv("FLUXHOUSE_MODELS")
-    assert "every model: the built-in model, made at the first start" in fluxhouse("models", "doctor").out
+    found = fluxhouse("models", "doctor")
+    assert found.code == 0
+    assert f"every model: {builtin.FOLDER}, 1" in found.out
 
 
 def test_a_safety_checker_is_told_and_counted(fluxhouse, bare_checkpoint, bare_checker, monkeypatch):
