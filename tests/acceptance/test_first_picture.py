@@ -43,13 +43,15 @@ def test_an_openai_program_watches_its_picture_come_into_being(house):
         return Image.open(io.BytesIO(base64.b64decode(event.b64_json)))
 
     key = (house.folder / "demo-key").read_text().strip()
-    asked = {"model": "flux-dev", "prompt": "a red boat", "size": "256x256", "stream": True, "partial_images": 2}
+    sunset = "a red sunset over a blue sea"
+    asked = {"model": "flux-dev", "prompt": sunset, "size": "512x512", "stream": True, "partial_images": 2}
     with OpenAI(api_key=key, base_url=f"{house.subject.url}/v1", max_retries=0) as client:
         *partials, done = client.images.generate(extra_body={"seed": 3, "num_inference_steps": 20}, **asked)
     assert [event.partial_image_index for event in partials] == [0, 1]
     early, late = (distance(opened(event), opened(done)) for event in partials)
     assert late < early
-    native = house.job_when(house.submit(num_inference_steps=20), lambda job: job["status"] == "completed")
+    same = house.submit(prompt=sunset, width=512, height=512, num_inference_steps=20)
+    native = house.job_when(same, lambda job: job["status"] == "completed")
     assert base64.b64decode(done.b64_json) == house.picture(native)
 
 
