@@ -112,10 +112,10 @@ def _packages(granted: tuple[str, ...]) -> Iterator[str]:
     """
     own = str(Path(__file__).parents[1])
     yield own
-    data = [folder for folder in granted if not _lies_in(folder, os.path.realpath(own))]
+    foreign = [folder for folder in granted if not _lies_in(folder, os.path.realpath(own))]
     wanted = (*sys.path, *site.getsitepackages(), *os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
     for entry in filter(os.path.isabs, wanted):
-        if not any(_lies_in(folder, os.path.realpath(entry)) for folder in data):
+        if not any(_lies_in(folder, os.path.realpath(entry)) for folder in foreign):
             yield entry
 
 
